@@ -1,0 +1,1 @@
+"""Proves that Proxmox VE backups follow the policy and restore."""

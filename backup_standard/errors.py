@@ -1,0 +1,56 @@
+"""The errors an operator meets. Each says what is wrong, where, and what to do next; none is shown with a traceback."""
+
+from __future__ import annotations
+
+
+class OperatorError(Exception):
+    """Something the operator can mend: ``what`` happened, ``where`` (file and line, host, guest), ``next_step``."""
+
+    def __init__(self, what: str, *, where: str = "", next_step: str = "") -> None:
+        self.what, self.where, self.next_step = what, where, next_step
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        where = f"{self.where}: " if self.where else ""
+        cure = f"\n  Next: {self.next_step}" if self.next_step else ""
+        return f"{where}{self.what}{cure}"
+
+
+class InventoryError(OperatorError):
+    """The inventory cannot be used as written."""
+
+
+class SecretError(OperatorError):
+    """A secret's reference leads nowhere. The secret itself is never part of the text."""
+
+
+class ConnectionFailed(OperatorError):
+    """A host, its certificate or its host key could not be reached or trusted."""
+
+
+class MissingPrivilege(OperatorError):
+    """The token lacks a privilege; ``what`` names privilege and path, ``next_step`` the command that grants it."""
+
+
+class TaskFailed(OperatorError):
+    """A Proxmox task ended otherwise than OK; carries its UPID and the tail of its log."""
+
+    def __init__(self, what: str, *, upid: str, log_tail: tuple[str, ...] = (), where: str = "", next_step: str = "") -> None:
+        self.upid, self.log_tail = upid, log_tail
+        super().__init__(what, where=where, next_step=next_step)
+
+
+class Refused(OperatorError):
+    """The suite itself declines to do something that could harm production."""
+
+
+class Unknown(Exception):  # noqa: N818 - a verdict's name, as the report prints it
+    """A fact could not be observed, so a rule cannot be decided: never a pass, never an assertion error.
+
+    ``fact`` is what was wanted, ``reason`` why it is not known, ``need`` the privilege or access that would show it.
+    """
+
+    def __init__(self, fact: str, *, reason: str, need: str = "") -> None:
+        self.fact, self.reason, self.need = fact, reason, need
+        needs = f"; needed: {need}" if need else ""
+        super().__init__(f"{fact} is unknown: {reason}{needs}")

@@ -1,0 +1,14 @@
+"""What was read from a site, as frozen values: no I/O, nothing computed that is not plainly in the reading."""
+
+from backup_standard.model.archives import Archive
+from backup_standard.model.facts import Facts, Gap
+from backup_standard.model.guests import Guest, GuestKind
+from backup_standard.model.jobs import BackupJob, IncludedVolume
+from backup_standard.model.nodes import Mount, Node
+from backup_standard.model.storages import Storage, StorageStatus
+from backup_standard.model.tasks import Task
+
+__all__ = [
+    "Archive", "BackupJob", "Facts", "Gap", "Guest", "GuestKind", "IncludedVolume", "Mount", "Node", "Storage",
+    "StorageStatus", "Task",
+]

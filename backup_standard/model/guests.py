@@ -1,0 +1,33 @@
+"""Guests: virtual machines and containers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class GuestKind(StrEnum):
+    """QEMU virtual machine or LXC container, in Proxmox's own words."""
+
+    QEMU = "qemu"
+    LXC = "lxc"
+
+
+@dataclass(frozen=True)
+class Guest:
+    """One guest as the site shows it. ``config`` is its configuration as read (empty when it was not)."""
+
+    vmid: int
+    kind: GuestKind
+    name: str
+    node: str
+    status: str
+    template: bool = False
+    tags: tuple[str, ...] = ()
+    lock: str | None = None
+    pool: str | None = None
+    config: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{'CT' if self.kind is GuestKind.LXC else 'VM'} {self.vmid} ({self.name})"

@@ -1,0 +1,41 @@
+"""Storages as the cluster defines them and as each node sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A storage's definition. ``is_mountpoint`` is "" when unset, else "yes" or the path that must be mounted."""
+
+    id: str
+    type: str
+    content: frozenset[str]
+    path: str | None = None
+    nodes: frozenset[str] | None = None
+    disabled: bool = False
+    shared: bool = False
+    is_mountpoint: str = ""
+    prune: Mapping[str, int] | None = None
+
+    def on(self, node: str) -> bool:
+        """Whether the definition makes it available on that node."""
+        return not self.disabled and (self.nodes is None or node in self.nodes)
+
+    def __str__(self) -> str:
+        return f"storage {self.id}"
+
+
+@dataclass(frozen=True)
+class StorageStatus:
+    """A storage seen from one node; sizes in bytes."""
+
+    storage: str
+    node: str
+    active: bool
+    enabled: bool
+    total: int
+    used: int
+    avail: int
