@@ -35,7 +35,9 @@ class MissingPrivilege(OperatorError):
 class TaskFailed(OperatorError):
     """A Proxmox task ended otherwise than OK; carries its UPID and the tail of its log."""
 
-    def __init__(self, what: str, *, upid: str, log_tail: tuple[str, ...] = (), where: str = "", next_step: str = "") -> None:
+    def __init__(
+        self, what: str, *, upid: str, log_tail: tuple[str, ...] = (), where: str = "", next_step: str = ""
+    ) -> None:
         self.upid, self.log_tail = upid, log_tail
         super().__init__(what, where=where, next_step=next_step)
 
@@ -44,7 +46,7 @@ class Refused(OperatorError):
     """The suite itself declines to do something that could harm production."""
 
 
-class Unknown(Exception):  # noqa: N818 - a verdict's name, as the report prints it
+class Unknown(Exception):
     """A fact could not be observed, so a rule cannot be decided: never a pass, never an assertion error.
 
     ``fact`` is what was wanted, ``reason`` why it is not known, ``need`` the privilege or access that would show it.

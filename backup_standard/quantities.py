@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_BYTES = {"": 1, "B": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_BYTES = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])", re.IGNORECASE)
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?(?:i?B)?)", re.IGNORECASE)
 
@@ -22,7 +22,7 @@ def parse_duration(text: str) -> timedelta:
 def parse_size(text: str) -> int:
     """``"500 GiB"`` in bytes; units are powers of 1024. ValueError says what a size looks like."""
     match = _SIZE.fullmatch(text.strip())
-    unit = match.group(2).upper().replace("KB", "KIB").replace("MB", "MIB").replace("GB", "GIB").replace("TB", "TIB") if match else None
+    unit = match.group(2).upper().rstrip("B").removesuffix("I") if match else None
     if match is None or unit not in _BYTES:
         raise ValueError(f"{text!r} is not a size; write 500 GiB, 64 MiB or a number of bytes")
     return int(float(match.group(1)) * _BYTES[unit])
@@ -34,7 +34,7 @@ def say_duration(span: timedelta | float) -> str:
     if abs(seconds) < 60:  # noqa: PLR2004 - a minute
         return f"{seconds:.1f} s" if seconds != int(seconds) else f"{int(seconds)} s"
     sign, rest = ("-" if seconds < 0 else ""), int(abs(seconds))
-    parts = []
+    parts: list[tuple[int, str]] = []
     for name, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
         count, rest = divmod(rest, size)
         if count or parts:

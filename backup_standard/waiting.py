@@ -12,7 +12,7 @@ FIRST_PAUSE = 0.05
 """Seconds before the second look; each later pause is half as long again, up to ``longest_pause``."""
 
 
-class NotReady(Exception):  # noqa: N818 - what it says, for callers that turn it into their own error
+class NotReady(Exception):
     """The condition did not come true in time; the text names what was awaited and what was last seen."""
 
 

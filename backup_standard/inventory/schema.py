@@ -1,4 +1,4 @@
-"""Every key of an inventory, as pydantic models: the source of validation, of the JSON Schema and of the editors' help."""
+"""Every key of an inventory, as pydantic models: the source of validation and of the JSON Schema for editors."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from backup_standard.quantities import parse_duration
 
-Duration = Annotated[dt.timedelta, BeforeValidator(lambda value: parse_duration(value) if isinstance(value, str) else value)]
+Duration = Annotated[
+    dt.timedelta, BeforeValidator(lambda value: parse_duration(value) if isinstance(value, str) else value)
+]
 Role = Literal["golden-template", "docker-host", "dns", "monitoring", "client-data", "infrastructure", "scratch"]
-MANDATORY_ROLES: frozenset[str] = frozenset({"golden-template", "docker-host", "dns", "monitoring", "client-data", "infrastructure"})
+MANDATORY_ROLES: frozenset[str] = frozenset(
+    {"golden-template", "docker-host", "dns", "monitoring", "client-data", "infrastructure"}
+)
 REQUIRED_ROLES: tuple[str, ...] = ("golden-template", "docker-host", "dns", "monitoring")
 Vmid = Annotated[int, Field(ge=100, le=999_999_999)]
 
@@ -50,8 +54,12 @@ class ApiSection(Strict):
     """Where the Proxmox VE API answers, how its certificate is verified, and with which tokens."""
 
     url: str = Field(pattern=r"^https://[^/]+$", description="https://HOST:8006")
-    ca: str | None = Field(default=None, description="path of the CA certificate (pve-root-ca.pem); ~ and variables are expanded")
-    fingerprint: str | None = Field(default=None, pattern=r"^([0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}$", description="SHA-256 of the certificate")
+    ca: str | None = Field(
+        default=None, description="path of the CA certificate (pve-root-ca.pem); ~ and variables are expanded"
+    )
+    fingerprint: str | None = Field(
+        default=None, pattern=r"^([0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}$", description="SHA-256 of the certificate"
+    )
     audit_token: Token
     drill_token: Token | None = None
     timeout: Duration = Field(default=dt.timedelta(seconds=45), description="for one request")
@@ -82,7 +90,9 @@ class Login(Strict):
     key: str | None = Field(default=None, description="private key file")
     password: SecretRef | None = None
     port: int = 22
-    host_key: str | None = Field(default=None, description="public host key, or file:PATH of it; default: read through the guest agent")
+    host_key: str | None = Field(
+        default=None, description="public host key, or file:PATH of it; default: read through the guest agent"
+    )
 
     @model_validator(mode="after")
     def _some_credential(self) -> Login:
@@ -130,7 +140,9 @@ class DrillOfGuest(Strict):
     vmid: Vmid | None = Field(default=None, description="temporary VMID; default: the next free one of the range")
     login: Login | None = None
     address: str | None = Field(default=None, description="the guest's address with prefix, 10.0.0.20/24")
-    gateway: str | None = Field(default=None, description="its production gateway; the drill gateway takes this address")
+    gateway: str | None = Field(
+        default=None, description="its production gateway; the drill gateway takes this address"
+    )
     interface: str | None = Field(default=None, description="expected interface name, for example eth0")
     boot_timeout: Duration = dt.timedelta(minutes=10)
     services: list[ServiceCheck] | Literal["none"] = Field(default_factory=list)
@@ -224,7 +236,9 @@ class Inventory(Strict):
             if temporary in self.guests:
                 raise ValueError(f"guest {vmid}: temporary VMID {temporary} is a production guest of this inventory")
             if temporary in taken:
-                raise ValueError(f"guest {vmid}: temporary VMID {temporary} is already that of guest {taken[temporary]}")
+                raise ValueError(
+                    f"guest {vmid}: temporary VMID {temporary} is already that of guest {taken[temporary]}"
+                )
             taken[temporary] = vmid
         return self
 

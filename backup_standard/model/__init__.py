@@ -9,6 +9,16 @@ from backup_standard.model.storages import Storage, StorageStatus
 from backup_standard.model.tasks import Task
 
 __all__ = [
-    "Archive", "BackupJob", "Facts", "Gap", "Guest", "GuestKind", "IncludedVolume", "Mount", "Node", "Storage",
-    "StorageStatus", "Task",
+    "Archive",
+    "BackupJob",
+    "Facts",
+    "Gap",
+    "Guest",
+    "GuestKind",
+    "IncludedVolume",
+    "Mount",
+    "Node",
+    "Storage",
+    "StorageStatus",
+    "Task",
 ]

@@ -55,6 +55,6 @@ class Facts:
     archives: Mapping[str, tuple[Archive, ...] | Gap]
     tasks: Mapping[str, tuple[Task, ...] | Gap]
     defaults: Mapping[str, Mapping[str, str] | Gap]
-    mounts: Mapping[str, Mount | None | Gap] = field(default_factory=dict)
-    job_states: Mapping[str, Mapping[str, str] | None | Gap] = field(default_factory=dict)
+    mounts: Mapping[str, Mount | Gap | None] = field(default_factory=dict)
+    job_states: Mapping[str, Mapping[str, str] | Gap | None] = field(default_factory=dict)
     gaps: tuple[Gap, ...] = ()

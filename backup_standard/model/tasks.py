@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Task:
-    """One task; times are epoch seconds; ``status`` is the exit status ("OK", "job errors", "WARNINGS: 1", "RUNNING")."""
+    """One task; times in epoch seconds; ``status`` is the exit status ("OK", "job errors", "WARNINGS: 1")."""
 
     upid: str
     node: str
