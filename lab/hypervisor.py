@@ -143,8 +143,9 @@ class Hypervisor(Protocol):
     def container_exec(self, vmid: int, argv: Sequence[str]) -> CommandResult: ...
 
     # archives: paths of files on the node
-    def write_archive(self, path: str, header: ArchiveHeader, volids: Mapping[str, str], compress: str,
-                      progress: Progress) -> int:
+    def write_archive(
+        self, path: str, header: ArchiveHeader, volids: Mapping[str, str], compress: str, progress: Progress
+    ) -> int:
         """Write the guest's disks (``drive-scsi0`` → volid) into an archive at ``path``; returns its size in bytes.
 
         ``compress`` is "zstd", "gzip", "lzo" or "0". A failed write leaves the partial file for the caller to unlink.
@@ -168,5 +169,9 @@ def drive_keys(config: Mapping[str, str]) -> Iterator[str]:
     """The keys of a QEMU configuration that name drives with data (``scsi0``, ``virtio1`` …), media=cdrom left out."""
     for key, value in config.items():
         stem = key.rstrip("0123456789")
-        if stem in {"ide", "sata", "scsi", "virtio", "efidisk", "tpmstate"} and stem != key and "media=cdrom" not in value:
+        if (
+            stem in {"ide", "sata", "scsi", "virtio", "efidisk", "tpmstate"}
+            and stem != key
+            and "media=cdrom" not in value
+        ):
             yield key
