@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from lab.archive.layout import Totals
+
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all) while data moves."""
 
@@ -111,6 +113,10 @@ class Hypervisor(Protocol):
         ...
 
     def free(self, volid: str) -> None: ...
+    def rename(self, old: str, new: str) -> None:
+        """Give a volume another name, as a disk that becomes the base of a template gets one."""
+        ...
+
     def volumes(self) -> Mapping[str, int]: ...
     def path(self, volid: str) -> str:
         """The volume's path on the node, as task logs print it."""
@@ -153,11 +159,17 @@ class Hypervisor(Protocol):
         ...
 
     def read_archive_header(self, path: str) -> ArchiveHeader:
-        """Header and configuration only; cheap, and blind to damage behind the header."""
+        """Header and configuration only; cheap, and blind to damage behind the header.
+
+        ArchiveDamaged (of :mod:`lab.archive`) when not even that can be read.
+        """
         ...
 
-    def extract_archive(self, path: str, volids: Mapping[str, str], progress: Progress) -> None:
-        """Write the archive's disks into volumes (``drive-scsi0`` → volid). HypervisorError when it is damaged."""
+    def extract_archive(self, path: str, volids: Mapping[str, str], progress: Progress) -> Totals:
+        """Write the archive's disks into volumes (``drive-scsi0`` → volid).
+
+        ArchiveDamaged (of :mod:`lab.archive`) when it is damaged, HypervisorError when it cannot be written.
+        """
         ...
 
     def write_container_archive(self, path: str, volid: str, config: str, compress: str, progress: Progress) -> int: ...
