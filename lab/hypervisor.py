@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from lab.archive.layout import Totals
+if TYPE_CHECKING:
+    from lab.archive.layout import Totals
 
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all) while data moves."""
