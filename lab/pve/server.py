@@ -1,0 +1,161 @@
+"""The HTTPS side of the control plane: a background thread with an event loop; handlers run in worker threads."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from multidict import MultiMapping
+
+from lab.pve.dispatch import Answer, Request, answer, parse_json
+from lab.pve.site import Site
+
+SERVER = "pve-api-daemon/3.0"
+BASE = "/api2/json"
+MAX_BODY = 512 * 1024
+
+
+@dataclass(frozen=True)
+class TlsFiles:
+    """Certificate (chain) and key of the server, PEM files."""
+
+    certificate: Path
+    key: Path
+
+    def context(self) -> ssl.SSLContext:
+        """The server's TLS context."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, self.key)
+        return context
+
+
+class Server:
+    """A running control plane. ``port`` is the one it got; ``stop()`` ends it and its thread."""
+
+    def __init__(self, site: Site, host: str, port: int, tls: TlsFiles | None) -> None:
+        """Not started yet; use :func:`serve`."""
+        self.site, self.host, self.port, self._tls = site, host, port, tls
+        self._loop = asyncio.new_event_loop()
+        self._pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="api")
+        self._thread = threading.Thread(target=self._run, name="pve-api", daemon=True)
+        self._ready = threading.Event()
+        self._error: BaseException | None = None
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        """Base of all API paths."""
+        return f"{'https' if self._tls else 'http'}://{self.host}:{self.port}{BASE}"
+
+    def start(self) -> None:
+        """Start serving; raises what kept it from it (a port in use: OSError)."""
+        self._thread.start()
+        self._ready.wait()
+        if self._error:
+            raise self._error
+
+    def stop(self) -> None:
+        """Stop serving and wait for the end of the thread."""
+        if self._thread.is_alive():
+            asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(timeout=10)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(timeout=10)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def __enter__(self) -> Server:
+        """The server itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self.stop()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._open())
+        except OSError as error:
+            self._error = error
+            self._ready.set()
+            return
+        self._ready.set()
+        self._loop.run_forever()
+        self._loop.close()
+
+    async def _open(self) -> None:
+        app = web.Application(client_max_size=MAX_BODY)
+        app.router.add_route("*", "/{tail:.*}", self._handle)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self.host, self.port, ssl_context=self._tls.context() if self._tls else None)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    async def _close(self) -> None:
+        if self._runner:
+            await self._runner.cleanup()
+
+    async def _handle(self, http: web.Request) -> web.StreamResponse:
+        path = http.rel_url.raw_path
+        if path != BASE and not path.startswith(BASE + "/"):
+            return _response(Answer(404 if not path.startswith("/api2/") else 501, "no such file" if not
+                             path.startswith("/api2/") else f"Method '{http.method} {path}' not implemented", None))  # fmt: skip
+        request = await _read(http, path.removeprefix(BASE) or "/")
+        result = await self._loop.run_in_executor(self._pool, answer, self.site, request)
+        if result.status == 401 and self.site.auth_delay:
+            await asyncio.sleep(self.site.auth_delay)
+        return _response(result)
+
+
+async def _read(http: web.Request, path: str) -> Request:
+    params = _params(http.query)
+    if http.method in {"POST", "PUT"}:
+        if http.content_type == "application/json":
+            params |= parse_json(await http.text())
+        else:
+            form = await http.post()
+            params |= _params(form)
+    return Request(
+        http.method, path, params,
+        authorization=http.headers.get("Authorization", ""),
+        ticket=http.cookies.get("PVEAuthCookie", ""),
+        csrf=http.headers.get("CSRFPreventionToken", ""),
+        client=http.remote or "127.0.0.1",
+    )  # fmt: skip
+
+
+def _params(given: MultiMapping[Any]) -> dict[str, Any]:
+    params: dict[str, Any] = {}
+    for name, value in given.items():
+        text = value if isinstance(value, str) else ""
+        params[name] = [*params[name], text] if isinstance(params.get(name), list) else (
+            [params[name], text] if name in params else text
+        )  # fmt: skip
+    return params
+
+
+def _response(result: Answer) -> web.Response:
+    headers = {"Server": SERVER, "Cache-Control": "max-age=0", "Pragma": "no-cache"}
+    if result.body is None:
+        response = web.Response(status=result.status, reason=result.reason, headers=headers)
+    else:
+        text = json.dumps(result.body, separators=(",", ":"), ensure_ascii=False)
+        headers["Content-Type"] = "application/json;charset=UTF-8"
+        response = web.Response(status=result.status, reason=result.reason, headers=headers, body=text.encode())
+    if result.status >= 400:
+        response.force_close()
+    return response
+
+
+def serve(site: Site, host: str = "127.0.0.1", port: int = 0, tls: TlsFiles | None = None) -> Server:
+    """Start the control plane of a site; port 0 takes any free one."""
+    server = Server(site, host, port, tls)
+    server.start()
+    return server

@@ -1,0 +1,129 @@
+"""All state of the control plane: what Proxmox VE keeps in /etc/pve, and the machinery it acts on."""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from lab.pve.access import Access
+from lab.pve.call import die
+from lab.pve.schema import ApiSchema, load
+from lab.pve.tasks import TaskStore
+
+if TYPE_CHECKING:
+    from lab.hypervisor import Hypervisor
+
+Version = Literal["9.2", "8.4"]
+Kind = Literal["qemu", "lxc"]
+Config = dict[str, str | int]
+_FOLDER = {"qemu": "qemu-server", "lxc": "lxc"}
+
+
+@dataclass
+class GuestRecord:
+    """One guest: its configuration in file order (``lock`` is a key of it), snapshots by name, and its pool."""
+
+    vmid: int
+    kind: Kind
+    node: str
+    config: Config = field(default_factory=dict)
+    snapshots: dict[str, Config] = field(default_factory=dict)
+    pending: Config = field(default_factory=dict)
+    pool: str | None = None
+
+    @property
+    def template(self) -> bool:
+        """Whether it is a template."""
+        return str(self.config.get("template", 0)) == "1"
+
+    @property
+    def name(self) -> str:
+        """The name lists show."""
+        key, default = ("name", f"VM{self.vmid}") if self.kind == "qemu" else ("hostname", f"CT{self.vmid}")
+        return str(self.config.get(key, default))
+
+
+@dataclass
+class Pool:
+    """A pool; guests name their pool themselves, storages are listed here."""
+
+    comment: str = ""
+    storages: set[str] = field(default_factory=set)
+
+
+class Site:
+    """One single-node site. Guard reading and writing of its collections with ``lock``."""
+
+    def __init__(self, hypervisor: Hypervisor, version: Version = "9.2", node: str = "pve1") -> None:
+        """An empty site on this machinery."""
+        self.hypervisor, self.version, self.node = hypervisor, version, node
+        self.lock = threading.RLock()
+        self.guests: dict[int, GuestRecord] = {}
+        self.storages: dict[str, dict[str, Any]] = {}
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.pools: dict[str, Pool] = {}
+        self.ha_resources: dict[str, dict[str, Any]] = {}
+        self.replication: dict[str, dict[str, Any]] = {}
+        self.firewall: dict[int, str] = {}
+        self.vzdump_conf: dict[str, Any] = {}
+        self.datacenter: dict[str, Any] = {}
+        self.auth_delay = 3.0
+        self.certificate = ""
+        self.access = Access(version, self.now, self._pool_of)
+        self.tasks = TaskStore(self)
+
+    @property
+    def schema(self) -> ApiSchema:
+        """The API schema of the release this site answers as."""
+        return load(self.version)
+
+    @property
+    def full_version(self) -> str:
+        """The whole version, such as "9.2.11"."""
+        return self.schema.version
+
+    def now(self) -> int:
+        """The node's clock, whole seconds since the epoch."""
+        return int(self.hypervisor.node.now())
+
+    def _pool_of(self, path: str) -> str | None:
+        parts = path.strip("/").split("/")
+        if len(parts) != 2:
+            return None
+        if parts[0] == "vms" and parts[1].isdigit():
+            guest = self.guests.get(int(parts[1]))
+            return guest.pool if guest else None
+        if parts[0] == "storage":
+            return next((name for name, pool in self.pools.items() if parts[1] in pool.storages), None)
+        return None
+
+    def guest(self, vmid: int, kind: Kind | None = None) -> GuestRecord:
+        """The guest; 500 with the real text when there is none (of this kind)."""
+        with self.lock:
+            found = self.guests.get(int(vmid))
+        if found is None or (kind and found.kind != kind):
+            die(f"Configuration file 'nodes/{self.node}/{_FOLDER[kind or 'qemu']}/{vmid}.conf' does not exist")
+        return found
+
+    def storage(self, storage: str) -> dict[str, Any]:
+        """The section of a storage; 500 "storage 'x' does not exist" when there is none."""
+        with self.lock:
+            found = self.storages.get(storage)
+        if found is None:
+            die(f"storage '{storage}' does not exist")
+        return found
+
+    def next_vmid(self, lower: int = 100) -> int:
+        """The lowest free VMID (upstream: PVE/API2/Cluster.pm nextid)."""
+        with self.lock:
+            return next(vmid for vmid in range(lower, 1_000_000_000) if vmid not in self.guests)
+
+    def resolve_node(self, name: str) -> None:
+        """Refuse a request for another node as a cluster without it does (upstream: PVE/Cluster.pm remote_node_ip)."""
+        if name in {self.node, "localhost"}:
+            return
+        known = re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?", name)
+        why = "Temporary failure in name resolution" if known else "Name or service not known"
+        die(f"hostname lookup '{name}' failed - failed to get address info for: {name}: {why}")
