@@ -13,6 +13,7 @@ from lab.archive.vma_writer import Output
 
 CONFIG_MEMBER = "./etc/vzdump/pct.conf"
 FIREWALL_MEMBER = "./etc/vzdump/pct.fw"
+END_BLOCKS = 1024
 
 
 def write_container(out: Output, config: str, root: Input, *, firewall: str | None = None, ctime: int = 0) -> int:
@@ -34,14 +35,35 @@ def write_container(out: Output, config: str, root: Input, *, firewall: str | No
     return done
 
 
+class _Watched:
+    """An input that remembers how it ended: a whole tar ends in zero blocks."""
+
+    def __init__(self, stream: Input) -> None:
+        self._stream, self._tail = stream, b""
+
+    def read(self, size: int, /) -> bytes:
+        data = self._stream.read(size)
+        self._tail = (self._tail + data)[-END_BLOCKS:]
+        return data
+
+    def finish(self) -> None:
+        """Read what is left, so that a compressor's checksum is seen too, and check the end."""
+        while self.read(64 * 1024):
+            pass
+        if self._tail != bytes(END_BLOCKS):
+            raise ArchiveDamaged("tar: Unexpected EOF in archive")
+
+
 def members(stream: Input) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
     """Every member of a tar stream with its content, in order. ArchiveDamaged when the tar is cut short or garbled."""
+    watched = _Watched(stream)
     try:
-        with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|") as tar:
+        with tarfile.open(fileobj=cast("IO[bytes]", watched), mode="r|") as tar:
             for member in tar:
                 yield member, tar.extractfile(member) if member.isreg() else None
     except (tarfile.TarError, EOFError) as error:
         raise ArchiveDamaged(_reason(error)) from error
+    watched.finish()
 
 
 def _reason(error: Exception) -> str:
