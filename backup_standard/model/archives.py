@@ -27,7 +27,7 @@ class Archive:
 
     @property
     def compression(self) -> str:
-        """ "zstd", "gzip", "lzo" or "none", by the name."""
+        """The compression by the name: zstd, gzip, lzo or none."""
         endings = {".zst": "zstd", ".gz": "gzip", ".tgz": "gzip", ".lzo": "lzo"}
         return next((name for ending, name in endings.items() if self.filename.endswith(ending)), "none")
 
