@@ -6,9 +6,11 @@ import re
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
+from zoneinfo import ZoneInfo
 
 from lab.pve.access import Access
 from lab.pve.call import die
+from lab.pve.guestlocks import GuestLocks, Patience
 from lab.pve.schema import ApiSchema, load
 from lab.pve.tasks import TaskStore
 
@@ -69,10 +71,13 @@ class Site:
         self.firewall: dict[int, str] = {}
         self.vzdump_conf: dict[str, Any] = {}
         self.datacenter: dict[str, Any] = {}
+        self.timezone = "UTC"
         self.auth_delay = 3.0
         self.certificate = ""
         self.access = Access(version, self.now, self._pool_of)
         self.tasks = TaskStore(self)
+        self.patience = Patience()
+        self.guest_locks = GuestLocks(self.patience)
 
     @property
     def schema(self) -> ApiSchema:
@@ -87,6 +92,11 @@ class Site:
     def now(self) -> int:
         """The node's clock, whole seconds since the epoch."""
         return int(self.hypervisor.node.now())
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The node's time zone: schedules, archive names and retention follow it."""
+        return ZoneInfo(self.timezone)
 
     def _pool_of(self, path: str) -> str | None:
         parts = path.strip("/").split("/")
