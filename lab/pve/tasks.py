@@ -133,6 +133,11 @@ class TaskStore:
             self._tasks[task.upid] = task
         return task.upid
 
+    def adopt(self, task: Task) -> None:
+        """Take in a finished task of the past under the UPID it brings."""
+        with self._lock:
+            self._tasks[task.upid] = task
+
     def get(self, upid: str) -> Task | None:
         """The task of a UPID."""
         with self._lock:
