@@ -89,14 +89,29 @@ def trim_route(route: Json, formats: Formats) -> Json:
         trimmed["permissions"] = {key: permissions[key] for key in ("user", "check") if key in permissions}
     if isinstance(returns, dict) and "type" in returns:
         trimmed["returns"] = returns["type"]
+        if index := index_key(returns):
+            trimmed["index"] = index
     return trimmed
+
+
+def index_key(returns: Json) -> str | None:
+    """The key under which a directory index names its entries; None when the route is no bare index."""
+    links, items = returns.get("links"), returns.get("items")
+    if not isinstance(links, list) or not isinstance(items, dict):
+        return None
+    properties = items.get("properties")
+    if isinstance(properties, dict) and len(properties) > 1:
+        return None
+    found = re.fullmatch(r"\{(subdir|name)\}", str(links[0].get("href")))
+    return found[1] if found else None
 
 
 def main(source: str, version: str, target: str) -> int:
     """Write the trimmed file and say how large it became."""
     full = json.loads(Path(source).read_text())
     formats = Formats()
-    routes = {key: trim_route(route, formats) for key, route in sorted(full.items()) if SERVED.search(key)}
+    routes: Json = {"GET /": {"index": "subdir", "parameters": {}, "permissions": {"user": "all"}, "returns": "array"}}
+    routes |= {key: trim_route(route, formats) for key, route in sorted(full.items()) if SERVED.search(key)}
     lines = [f"{json.dumps(key)}: {json.dumps(route, separators=(',', ':'), sort_keys=True)}" for key, route in routes.items()]
     table = [json.dumps(entry, separators=(",", ":"), sort_keys=True) for entry in formats.table]
     text = f'{{"version": {json.dumps(version)},\n"formats": [\n' + ",\n".join(table) + '\n],\n"routes": {\n' + ",\n".join(lines) + "\n}}\n"

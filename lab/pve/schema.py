@@ -29,6 +29,7 @@ class Route:
     parameters: Mapping[str, Schema]
     permissions: Mapping[str, Any]
     returns: str
+    index: str | None = None
 
     @property
     def method(self) -> str:
@@ -58,7 +59,7 @@ class ApiSchema:
         self.version: str = data["version"]
         self.formats: list[dict[str, Schema]] = data["formats"]
         self.routes = {
-            key: Route(key, entry["parameters"], entry.get("permissions", {}), entry.get("returns", "null"))
+            key: Route(key, entry["parameters"], entry.get("permissions", {}), entry.get("returns", "null"), entry.get("index"))
             for key, entry in data["routes"].items()
         }
         self._tree: dict[str, Any] = {}
@@ -79,6 +80,13 @@ class ApiSchema:
         if found.segments and found.segments[-1] == "{volume}" and len(parts) > len(found.segments):
             variables["volume"] = "/".join(parts[len(found.segments) - 1 :])
         return found, variables
+
+    def children(self, route: Route) -> list[str]:
+        """The names of the routes directly below an index."""
+        parts = route.segments
+        depth = len(parts)
+        found = {other.segments[depth]: None for other in self.routes.values() if other.segments[:depth] == parts and len(other.segments) > depth}
+        return [name for name in found if not name.startswith("{")]
 
     def check(self, route: Route, given: Mapping[str, Any]) -> dict[str, Any]:
         """Convert and check all parameters; raises the 400 that names each wrong one."""

@@ -7,9 +7,11 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo
 
 from lab.pve.access import Access
 from lab.pve.call import die
+from lab.pve.figures import NodeFigures
 from lab.pve.guestlocks import GuestLocks, Patience
 from lab.pve.schema import ApiSchema, load
 from lab.pve.tasks import TaskStore
@@ -71,11 +73,15 @@ class Site:
         self.firewall: dict[int, str] = {}
         self.vzdump_conf: dict[str, Any] = {}
         self.datacenter: dict[str, Any] = {}
+        self.datacenter_firewall: dict[str, Any] = {}
+        self.address = "10.0.0.1"
         self.timezone = "UTC"
+        self.timezone = "Europe/Berlin"
         self.auth_delay = 3.0
         self.certificate = ""
         self.access = Access(version, self.now, self._pool_of)
         self.tasks = TaskStore(self)
+        self.figures = NodeFigures(self)
         self.patience = Patience()
         self.guest_locks = GuestLocks(self.patience)
 
@@ -88,6 +94,11 @@ class Site:
     def full_version(self) -> str:
         """The whole version, such as "9.2.11"."""
         return self.schema.version
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The node's time zone, in which schedules and archive names are read."""
+        return ZoneInfo(self.timezone)
 
     def now(self) -> int:
         """The node's clock, whole seconds since the epoch."""

@@ -111,8 +111,7 @@ class TaskStore:
         """Run ``worker`` in a thread and return the UPID at once; ``call`` may be a user id ("root@pam")."""
         user, daemon = (call, "pvescheduler") if isinstance(call, str) else (call.user, "pvedaemon")
         task = self.make(user, kind, str(ident), self.site.now())
-        with self._lock:
-            self._tasks[task.upid] = task
+        self.adopt(task)
         threading.Thread(target=self._run, args=(task, worker, daemon), name=f"{kind}:{ident}", daemon=True).start()
         return task.upid
 
@@ -129,9 +128,13 @@ class TaskStore:
         task.log = [*log, closing_line(status)]
         task.endtime, task.status = endtime, status
         task.finished.set()
+        self.adopt(task)
+        return task.upid
+
+    def adopt(self, task: Task) -> None:
+        """Take in a task made elsewhere, such as one of the past."""
         with self._lock:
             self._tasks[task.upid] = task
-        return task.upid
 
     def adopt(self, task: Task) -> None:
         """Take in a finished task of the past under the UPID it brings."""
