@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class OperatorError(Exception):
     """Something the operator can mend: ``what`` happened, ``where`` (file and line, host, guest), ``next_step``."""
@@ -28,8 +30,40 @@ class ConnectionFailed(OperatorError):
     """A host, its certificate or its host key could not be reached or trusted."""
 
 
+class LoginRefused(ConnectionFailed):
+    """The host is there and is the right one, but does not accept this account with this credential."""
+
+
+class ApiError(OperatorError):
+    """The Proxmox VE API refused a request: ``status`` is HTTP's, ``text`` its own reason.
+
+    ``parameters`` maps each parameter it complains of to what it says (status 400).
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        status: int,
+        parameters: Mapping[str, str] | None = None,
+        where: str = "",
+        next_step: str = "",
+    ) -> None:
+        self.status, self.text, self.parameters = status, text, dict(parameters or {})
+        named = "; ".join(f"{name}: {reason.strip()}" for name, reason in self.parameters.items())
+        super().__init__(f"{text} ({named})" if named else text, where=where, next_step=next_step)
+
+
 class MissingPrivilege(OperatorError):
-    """The token lacks a privilege; ``what`` names privilege and path, ``next_step`` the command that grants it."""
+    """The token lacks a privilege; ``what`` names privilege and path, ``next_step`` the command that grants it.
+
+    ``privilege`` is as Proxmox names it (alternatives as ``A|B``), ``path`` the ACL path; both empty where it does
+    not say.
+    """
+
+    def __init__(self, what: str, *, privilege: str = "", path: str = "", where: str = "", next_step: str = "") -> None:
+        self.privilege, self.path = privilege, path
+        super().__init__(what, where=where, next_step=next_step)
 
 
 class TaskFailed(OperatorError):

@@ -1,18 +1,29 @@
-"""Every key of an inventory, as pydantic models: the source of validation and of the JSON Schema for editors."""
+"""Every key of an inventory, as pydantic models: the source of validation and of the JSON Schema for editors.
+
+What spans several keys (two guests with one temporary VMID, a threshold weaker than the standard) is in
+:mod:`backup_standard.inventory.coherence`.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import re
+import zoneinfo
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
 
 from backup_standard.quantities import parse_duration
 
-Duration = Annotated[
-    dt.timedelta, BeforeValidator(lambda value: parse_duration(value) if isinstance(value, str) else value)
-]
+
+def _duration(value: object) -> object:
+    if isinstance(value, int | float):
+        raise ValueError(f"{value!r} has no unit; write 90s, 30m, 26h or 7d")  # noqa: TRY004 - pydantic's way
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+Duration = Annotated[dt.timedelta, BeforeValidator(_duration)]
 Role = Literal["golden-template", "docker-host", "dns", "monitoring", "client-data", "infrastructure", "scratch"]
 MANDATORY_ROLES: frozenset[str] = frozenset(
     {"golden-template", "docker-host", "dns", "monitoring", "client-data", "infrastructure"}
@@ -36,17 +47,41 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _zone(value: str) -> str:
+    names = zoneinfo.available_timezones()
+    if value not in names:
+        near = difflib.get_close_matches(value, sorted(names), n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"{value!r} is not an IANA time zone such as Europe/Berlin{hint}")
+    return value
+
+
 class SiteSection(Strict):
     """The place: its name and its time zone (the policy's 02:00 is local time there)."""
 
     name: str
-    timezone: str = Field(description="IANA name, for example Europe/Berlin")
+    timezone: Annotated[str, AfterValidator(_zone)] = Field(description="IANA name, for example Europe/Berlin")
 
 
-class Token(Strict):
+class HoldsSecret(Strict):
+    """A section with a secret's reference; ``where`` (file, line and key) is set by the loader, for messages."""
+
+    _where: str = PrivateAttr(default="")
+
+    @property
+    def where(self) -> str:
+        """Where the reference stands: ``FILE:LINE: key``; empty for an inventory that was not read from a file."""
+        return self._where
+
+    def stands_at(self, where: str) -> None:
+        """Note where this section's secret stands."""
+        self._where = where
+
+
+class Token(HoldsSecret):
     """An API token: ``id`` as user@realm!name, ``secret`` a reference."""
 
-    id: str = Field(pattern=r"^[^@!\s]+@[^@!\s]+![^@!\s]+$")
+    id: str = Field(pattern=r"^[^@!\s]+@[^@!\s]+![^@!\s]+$", description="USER@REALM!NAME, for example audit@pve!suite")
     secret: SecretRef
 
 
@@ -58,7 +93,9 @@ class ApiSection(Strict):
         default=None, description="path of the CA certificate (pve-root-ca.pem); ~ and variables are expanded"
     )
     fingerprint: str | None = Field(
-        default=None, pattern=r"^([0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}$", description="SHA-256 of the certificate"
+        default=None,
+        pattern=r"^([0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}$",
+        description="SHA-256 of the certificate, AB:CD:… (32 pairs)",
     )
     audit_token: Token
     drill_token: Token | None = None
@@ -68,7 +105,7 @@ class ApiSection(Strict):
 class NodeSection(Strict):
     """A node's own side: SSH as ``user@host[:port]``, strict host keys, key by path."""
 
-    ssh: str = Field(pattern=r"^[^@\s]+@[^@\s:]+(:\d+)?$")
+    ssh: str = Field(pattern=r"^[^@\s]+@[^@\s:]+(:\d+)?$", description="USER@HOST or USER@HOST:PORT")
     key: str | None = Field(default=None, description="private key file; default: the SSH agent and ~/.ssh")
     known_hosts: str = "~/.ssh/known_hosts"
 
@@ -77,13 +114,13 @@ class PolicySection(Strict):
     """What this client's policy says; defaults are the standard's. A value may tighten a must, never weaken it."""
 
     storage: str = Field(description="the dedicated backup storage")
-    start: str = Field(default="02:00", pattern=r"^\d{2}:\d{2}$")
-    keep_nights: int = Field(default=7, ge=1)
+    start: str = Field(default="02:00", pattern=r"^\d{2}:\d{2}$", description="local time of the site, HH:MM")
+    keep_nights: int = Field(default=7, ge=1, description="distinct nights that retention keeps at least")
     compress: Literal["zstd"] = "zstd"
     rpo: Duration = Field(default=dt.timedelta(hours=26), description="greatest age of the newest archive")
 
 
-class Login(Strict):
+class Login(HoldsSecret):
     """How a drill logs in to the restored guest. One of ``key`` or ``password`` at least."""
 
     user: str
@@ -186,8 +223,13 @@ class DrillSection(Strict):
     bridge: str
     storage: str
     vmids: Annotated[str, AfterValidator(_vmid_range)]
-    pool: str | None = None
+    pool: str | None = Field(default=None, description="resource pool that temporary guests are put in")
     gateway: bool = Field(default=True, description="false: drill through the guest agent alone")
+
+    def reserved(self) -> range:
+        """The VMIDs of the range, both ends included."""
+        low, high = self.vmids.split("-")
+        return range(int(low), int(high) + 1)
 
 
 class Attestation(Strict):
@@ -214,7 +256,10 @@ class Waiver(Strict):
 class Inventory(Strict):
     """A client's site as it should be."""
 
-    client: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    client: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="short name of letters, digits, dot, dash; names the reports' folder",
+    )
     class_: Literal["real", "lab"] = Field(alias="class", default="real")
     site: SiteSection
     api: ApiSection
@@ -226,27 +271,39 @@ class Inventory(Strict):
     attestations: list[Attestation] = Field(default_factory=list)
     waivers: list[Waiver] = Field(default_factory=list)
 
-    @model_validator(mode="after")
-    def _temporary_vmids_are_their_own(self) -> Inventory:
-        taken: dict[int, int] = {}
-        for vmid, guest in self.guests.items():
-            temporary = guest.drill.vmid if guest.drill else None
-            if temporary is None:
-                continue
-            if temporary in self.guests:
-                raise ValueError(f"guest {vmid}: temporary VMID {temporary} is a production guest of this inventory")
-            if temporary in taken:
-                raise ValueError(
-                    f"guest {vmid}: temporary VMID {temporary} is already that of guest {taken[temporary]}"
-                )
-            taken[temporary] = vmid
-        return self
-
     def mandatory(self) -> dict[int, GuestSection]:
         """The guests the policy demands backups of, by VMID."""
         return {vmid: guest for vmid, guest in self.guests.items() if guest.role in MANDATORY_ROLES}
 
 
 def json_schema() -> dict[str, Any]:
-    """The inventory's JSON Schema, for editors."""
-    return Inventory.model_json_schema(by_alias=True)
+    """The inventory's JSON Schema, for editors.
+
+    Durations are written as text (``26h``). VMIDs stand as keys, which are text in JSON: hence the pattern.
+    """
+    schema = Inventory.model_json_schema(by_alias=True)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "Inventory of a client's site"
+    plain: dict[str, Any] = _durations_as_text(schema)
+    return plain
+
+
+def _durations_as_text(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_durations_as_text(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    plain = {key: _durations_as_text(value) for key, value in part.items()}
+    if plain.get("format") == "duration":
+        plain.pop("format")
+        plain["pattern"] = r"^(\d+(\.\d+)?\s*[smhdwSMHDW]\s*)+$"
+        default = plain.get("default")
+        if isinstance(default, str):
+            plain["default"] = _iso_as_written(default)
+    return plain
+
+
+def _iso_as_written(value: str) -> str:
+    """``P1DT2H`` (as pydantic prints defaults) as ``1d 2h``."""
+    days, _, rest = value.removeprefix("P").partition("T")
+    return " ".join(re.findall(r"\d+[a-z]", f"{days} {rest}".lower()))
