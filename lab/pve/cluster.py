@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.pve import figures
+from lab.pve import figures, nodefigures
 from lab.pve.call import Call, param_error
 from lab.pve.site import Site
 
-REPOID = {"9.2": "f6997e698c7933ea", "8.4": "9abb7fcb5f4ef5c1"}
+REPOID = {"9.2": "f6997e698c7933ea", "8.4": "2606ac850d46da29"}
 RECENT = 25
 
 
@@ -59,7 +59,7 @@ def node_entry(call: Call) -> dict[str, Any]:
     site = call.site
     shown = {"id": f"node/{site.node}", "node": site.node, "type": "node", "status": "online", "level": ""}
     if call.check(f"/nodes/{site.node}", "Sys.Audit", noerr=True):
-        shown |= figures.node_resource(site.figures.read())
+        shown |= nodefigures.node_resource(site.figures.read())
     return shown
 
 

@@ -1,21 +1,14 @@
-"""What status daemons measure: the node's load and space, and the figures of guests and storages in lists."""
+"""The figures of guests and storages as lists show them."""
 
 from __future__ import annotations
 
 import re
-import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lab.hypervisor import HypervisorError
-from lab.pve.call import ApiError
-
-if TYPE_CHECKING:
-    from lab.pve.site import GuestRecord, Site
+from lab.pve import storages
+from lab.pve.site import GuestRecord, Site
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-PERIOD = 10.0
-"""Seconds between two measurements of the node, as upstream's pvestatd."""
-PROC = ("/proc/loadavg", "/proc/uptime", "/proc/meminfo", "/proc/cpuinfo")
 
 
 def size_bytes(text: str) -> int:
@@ -73,81 +66,7 @@ def storage_resource(site: Site, name: str) -> dict[str, Any]:
         "id": f"storage/{site.node}/{name}", "type": "storage", "storage": name, "node": site.node, "status": "unknown",
         "plugintype": section["type"], "shared": int(section.get("shared", 0)), "content": section.get("content", ""),
     }  # fmt: skip
-    if not section.get("disable") and (space := _space(site, section)):
-        shown |= {"status": "available", "disk": space[1], "maxdisk": space[0]}
+    space = storages.space(site, name)
+    if space.active:
+        shown |= {"status": "available", "disk": space.used, "maxdisk": space.total}
     return shown
-
-
-def _space(site: Site, section: dict[str, Any]) -> tuple[int, int] | None:
-    path = section.get("path")
-    node = site.hypervisor.node
-    if path is None:
-        return volume_group_space(site, str(section.get("vgname", "")))
-    marker = str(section.get("is_mountpoint", "0"))
-    wanted = path if marker == "1" else marker if marker.startswith("/") else None
-    if wanted and wanted not in node.mountpoints():
-        return None
-    try:
-        usage = node.usage(path)
-    except (OSError, HypervisorError):
-        return None
-    return usage.total, usage.used
-
-
-def volume_group_space(site: Site, name: str) -> tuple[int, int] | None:
-    """Total and used bytes of a volume group; None when the node has none of that name."""
-    argv = ["vgs", "--noheadings", "--units", "b", "--nosuffix", "--separator", ":", "-o", "vg_size,vg_free", name]
-    result = site.hypervisor.node.run(argv)
-    fields = result.stdout.strip().split(":")
-    if result.rc or len(fields) != 2:
-        return None
-    total, free = (int(float(field)) for field in fields)
-    return total, total - free
-
-
-class NodeFigures:
-    """The node's load, memory and root filesystem, measured at most every ten seconds."""
-
-    def __init__(self, site: Site) -> None:
-        """Nothing measured yet."""
-        self._site = site
-        self._taken = -PERIOD
-        self._last: dict[str, Any] = {}
-
-    def read(self) -> dict[str, Any]:
-        """The last measurement, or a new one when it is old."""
-        if time.monotonic() - self._taken >= PERIOD:
-            self._last = measure(self._site)
-            self._taken = time.monotonic()
-        return self._last
-
-
-def measure(site: Site) -> dict[str, Any]:
-    """Ask the node itself."""
-    result = site.hypervisor.node.run(["cat", *PROC])
-    if result.rc:
-        raise ApiError(500, f"unable to read the node's figures: {result.stderr.strip()}")
-    text = result.stdout
-    lines = text.splitlines()
-    memory = {key: int(value) << 10 for key, value in re.findall(r"^(\w+):\s+(\d+) kB", text, re.MULTILINE)}
-    cpu = dict(re.findall(r"^([\w ]+?)\s*: (.*)$", text, re.MULTILINE))
-    root = site.hypervisor.node.usage("/")
-    return {
-        "loadavg": lines[0].split()[:3],
-        "uptime": int(float(lines[1].split()[0])),
-        "memory": memory,
-        "cpus": len(re.findall(r"^processor\s*:", text, re.MULTILINE)),
-        "cpuinfo": cpu,
-        "rootfs": {"total": root.total, "used": root.used, "avail": root.avail, "free": root.total - root.used},
-    }
-
-
-def node_resource(figures: dict[str, Any]) -> dict[str, Any]:
-    """The node's figures as lists show them."""
-    memory = figures["memory"]
-    load = min(float(figures["loadavg"][0]) / max(figures["cpus"], 1), 1.0)
-    return {
-        "uptime": figures["uptime"], "maxcpu": figures["cpus"], "cpu": load,
-        "maxmem": memory["MemTotal"], "mem": memory["MemTotal"] - memory.get("MemAvailable", 0),
-        "maxdisk": figures["rootfs"]["total"], "disk": figures["rootfs"]["used"],
-    }  # fmt: skip

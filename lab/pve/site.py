@@ -7,12 +7,11 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
-from zoneinfo import ZoneInfo
 
 from lab.pve.access import Access
 from lab.pve.call import die
-from lab.pve.figures import NodeFigures
 from lab.pve.guestlocks import GuestLocks, Patience
+from lab.pve.nodefigures import NodeFigures
 from lab.pve.schema import ApiSchema, load
 from lab.pve.tasks import TaskStore
 
@@ -75,7 +74,6 @@ class Site:
         self.datacenter: dict[str, Any] = {}
         self.datacenter_firewall: dict[str, Any] = {}
         self.address = "10.0.0.1"
-        self.timezone = "UTC"
         self.timezone = "Europe/Berlin"
         self.auth_delay = 3.0
         self.certificate = ""
@@ -84,6 +82,8 @@ class Site:
         self.figures = NodeFigures(self)
         self.patience = Patience()
         self.guest_locks = GuestLocks(self.patience)
+        self.vzdump_lock = threading.Lock()
+        self.notes: dict[str, tuple[tuple[float, int], str]] = {}
 
     @property
     def schema(self) -> ApiSchema:
