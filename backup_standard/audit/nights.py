@@ -1,4 +1,4 @@
-"""Nights: the unit in which the policy counts. A night runs from noon to noon, local time, and bears its morning's date."""
+"""Nights, the unit in which the policy counts: from noon to noon, local time, named by the morning's date."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from backup_standard.audit import prune
@@ -36,40 +36,50 @@ class Retention:
 
 @dataclass(frozen=True)
 class Run:
-    """One planned backup of a guest: when (epoch seconds) and which retention prunes afterwards (None: no pruning)."""
+    """One planned backup of a guest: when (epoch seconds) and which retention prunes afterwards."""
 
     at: int
-    retention: Retention | None
+    retention: Retention
 
 
 @dataclass(frozen=True)
 class Window:
-    """What a simulation leaves right after pruning, at its smallest: distinct nights, archives, age of the oldest."""
+    """What a simulation leaves right after pruning, at its smallest: distinct nights, archives, age of the oldest.
 
-    nights: int
-    archives: int
-    oldest_age: dt.timedelta
+    ``refused`` counts the runs that Proxmox would refuse because nothing is removed and the limit is reached.
+    """
+
+    nights: int = 0
+    archives: int = 0
+    oldest_age: dt.timedelta = dt.timedelta()
+    refused: int = 0
 
 
-def simulate(runs: Sequence[Run], zone: ZoneInfo) -> Window | None:
-    """Back up and prune at every run, oldest first; the smallest window of the last nights, None without runs."""
+def simulate(runs: Sequence[Run], zone: ZoneInfo) -> Window:
+    """Back up and prune at every run, oldest first; the smallest window of the last nights (all zero without runs)."""
     runs = sorted(runs, key=lambda run: run.at)[-MOST_RUNS:]
-    if not runs:
-        return None
-    settled = runs[-1].at - STEADY_NIGHTS * 86400
+    settled = runs[-1].at - STEADY_NIGHTS * 86400 if runs else 0
     points: list[int] = []
     smallest: Window | None = None
+    refused = 0
     for run in runs:
-        points.append(run.at)
-        if run.retention is None:
+        if _is_refused(points, run.retention):
+            refused += 1
             continue
-        points = _pruned(points, run.retention, zone)
-        if run.at < settled and run is not runs[-1]:
-            continue
-        window = _window(points, run.at, zone)
-        if smallest is None or window.nights < smallest.nights:
-            smallest = window
-    return smallest or _window(points, runs[-1].at, zone)
+        points = _pruned([*points, run.at], run.retention, zone)
+        if run.at >= settled or run is runs[-1]:
+            window = _window(points, run.at, zone)
+            smallest = window if smallest is None or window.nights < smallest.nights else smallest
+    if smallest is None and points:
+        smallest = _window(points, runs[-1].at, zone)
+    return replace(smallest or Window(), refused=refused)
+
+
+def _is_refused(points: Sequence[int], retention: Retention) -> bool:
+    """Whether Proxmox refuses another backup: nothing is removed and the counts are used up (PVE/VZDump.pm)."""
+    if retention.removes or retention.keeps_all:
+        return False
+    return len(points) >= sum(count for rule, count in retention.keep.items() if rule in prune.RULES)
 
 
 def _pruned(points: list[int], retention: Retention, zone: ZoneInfo) -> list[int]:
@@ -91,7 +101,8 @@ def _window(points: Iterable[int], now: int, zone: ZoneInfo) -> Window:
 
 def with_weekly_manual_backup(runs: Sequence[Run]) -> list[Run]:
     """The same runs and a backup by hand at midday once a week; a manual backup prunes like the job it follows."""
-    extra, last = [], None
+    extra: list[Run] = []
+    last: int | None = None
     for run in sorted(runs, key=lambda run: run.at):
         if last is None or run.at - last >= 7 * 86400:
             last = run.at

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
+DRILL_TAG = "backup-standard-drill"
+"""The tag that every temporary guest of a drill carries from its first moment."""
+
+
 class GuestKind(StrEnum):
     """QEMU virtual machine or LXC container, in Proxmox's own words."""
 
