@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from lab.hypervisor import HypervisorError
 from lab.pve.call import ApiError, Call
 from lab.pve.privileges import check_permissions
-from lab.pve.routes import ROUTES
+from lab.pve.routes import ROUTES, WEBSOCKETS
 from lab.pve.site import Site
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 OPEN = {"GET /access/domains", "GET /access/ticket", "POST /access/ticket"}
 """Routes that need no proof of identity."""
 
@@ -72,7 +73,7 @@ def make_call(site: Site, request: Request) -> Call:
     open_route = f"{request.method} {request.path}" in OPEN
     user, ticket = ("", False) if open_route and not request.authorization else authenticate(site, request)
     found = site.schema.find(request.method, request.path)
-    if found is None or found[0].key not in ROUTES:
+    if found is None or found[0].key not in ROUTES | WEBSOCKETS:
         raise ApiError(501, f"Method '{request.method} {request.path}' not implemented")
     route, variables = found
     raw: dict[str, Any] = {name: unquote(value) for name, value in variables.items()}
@@ -90,9 +91,36 @@ def make_call(site: Site, request: Request) -> Call:
 
 def answer(site: Site, request: Request) -> Answer:
     """Answer one request; never raises."""
-    try:
+    return _guarded(request, lambda: _success(make_call(site, request)))
+
+
+def socket_path(site: Site, request: Request) -> str | Answer:
+    """The unix socket behind a request for a websocket, or the refusal."""
+
+    def find() -> str:
         call = make_call(site, request)
-        data = ROUTES[call.route](call)
+        if call.route not in WEBSOCKETS:
+            raise ApiError(501, f"Method '{request.method} {request.path}' not implemented")
+        return WEBSOCKETS[call.route](call)
+
+    return _guarded(request, find)
+
+
+def _success(call: Call) -> Answer:
+    handler = ROUTES.get(call.route)
+    if handler is None:
+        raise ApiError(501, f"Method '{call.method} {call.path}' not implemented")
+    body: dict[str, Any] = {"data": handler(call)}
+    if call.total is not None:
+        body["total"] = call.total
+    if call.changes is not None:
+        body["changes"] = call.changes
+    return Answer(200, "OK", body)
+
+
+def _guarded(request: Request, work: Callable[[], T]) -> T | Answer:
+    try:
+        return work()
     except ApiError as error:
         return _failure(error)
     except HypervisorError as error:
@@ -100,12 +128,6 @@ def answer(site: Site, request: Request) -> Answer:
     except Exception as error:
         logger.exception("%s %s", request.method, request.path)
         return _failure(ApiError(500, f"{type(error).__name__}: {error}"))
-    body: dict[str, Any] = {"data": data}
-    if call.total is not None:
-        body["total"] = call.total
-    if call.changes is not None:
-        body["changes"] = call.changes
-    return Answer(200, "OK", body)
 
 
 def _failure(error: ApiError) -> Answer:

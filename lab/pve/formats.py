@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lab.pve import calendar, retention
+
 Schema = Mapping[str, Any]
 """One parameter of the trimmed schema."""
 
@@ -30,17 +32,32 @@ def _matcher(pattern: str, text: str) -> Callable[[str], str | None]:
 _HOST = r"[a-zA-Z0-9]([a-zA-Z0-9\-]*[a-zA-Z0-9])?"
 _USER = r"[^\s:/]+@[A-Za-z][A-Za-z0-9.\-_]+"
 _CONTENT = {"images", "rootdir", "vztmpl", "iso", "backup", "snippets", "import", "none"}
-_MAC = re.compile(r"[a-fA-F0-9][02468aceACE][:\-]?(?:[a-fA-F0-9]{2}[:\-]?){4}[a-fA-F0-9]{2}")
 
 
 def _mac(value: str) -> str | None:
     if re.fullmatch(r"[a-f0-9][02468ace](?::[a-f0-9]{2}){5}", value, re.IGNORECASE):
         return None
-    return "value does not look like a valid unicast MAC address"
+    return "value does not look like a valid unicast MAC address\n"
 
 
 def _content(value: str) -> str | None:
     return None if value in _CONTENT else f"invalid content type '{value}'\n"
+
+
+def _calendar_event(value: str) -> str | None:
+    try:
+        calendar.parse(value)
+    except calendar.CalendarError as error:
+        return f"invalid calendar event '{value}' - {error}\n\n"
+    return None
+
+
+def _prune_backups(value: str) -> str | None:
+    try:
+        retention.parse(value)
+    except retention.RetentionError as error:
+        return str(error)
+    return None
 
 
 def _octets(value: str) -> bool:
@@ -73,6 +90,8 @@ CHECKS: dict[str, Callable[[str], str | None]] = {
     "pve-iface": _matcher(r"(?i:[a-z][a-z0-9_]{1,20}([:.]\d+)?)", "invalid network interface name '{value}'\n"),
     "pve-bridge-id": _matcher(r"[-_.\w]+", "invalid bridge ID '{value}'\n"),
     "pve-storage-content": _content,
+    "pve-calendar-event": _calendar_event,
+    "prune-backups": _prune_backups,
     "pve-tag": _matcher(r"(?i:[a-z0-9_][a-z0-9_\-+.]*)", "invalid characters in tag\n"),
     "dns-name": _matcher(rf"({_HOST}\.)*{_HOST}", "value does not look like a valid DNS name\n"),
     "mac-addr": _mac,

@@ -109,3 +109,6 @@ ROUTES: dict[str, Handler] = {
     "GET /nodes/{node}/tasks/{upid}/log": tasks_api.log,
     "DELETE /nodes/{node}/tasks/{upid}": tasks_api.stop,
 }
+
+WEBSOCKETS: dict[str, Callable[[Call], str]] = {}
+"""Routes that a client may upgrade to a websocket → the function that gives the unix socket behind it (or refuses)."""

@@ -110,7 +110,7 @@ class ApiSchema:
             raise ApiError.param(errors)
         return values
 
-    def convert(self, schema: Schema, value: Any, name: str = "") -> tuple[Any, str | None]:  # noqa: ANN401
+    def convert(self, schema: Schema, value: Any, name: str = "") -> tuple[Any, str | None]:
         """One value as its type, and what is wrong with it; ``name`` stands in the errors of property strings."""
         kind = schema.get("type", "string")
         if kind == "array":
@@ -128,7 +128,7 @@ class ApiSchema:
             value = str(int(value)) if isinstance(value, bool) else str(value)
         return value, self._limits(schema, value, name)
 
-    def _limits(self, schema: Schema, value: Any, name: str) -> str | None:  # noqa: ANN401
+    def _limits(self, schema: Schema, value: Any, name: str) -> str | None:
         text = str(value)
         if "properties" in schema and (error := self.check_properties(schema["properties"], text, name)):
             return f"invalid format - {error}"
@@ -172,19 +172,19 @@ def _descend(node: dict[str, Any], parts: list[str]) -> Route | None:
     return found if isinstance(found, Route) else None
 
 
-def _boolean(value: Any) -> int | None:  # noqa: ANN401
+def _boolean(value: Any) -> int | None:
     if isinstance(value, bool):
         return int(value)
     return {"0": 0, "1": 1}.get(str(value))
 
 
-def _integer(value: Any) -> int | None:  # noqa: ANN401
+def _integer(value: Any) -> int | None:
     if isinstance(value, bool):
         return int(value)
     return int(value) if re.fullmatch(r"[+-]?\d+", str(value)) else None
 
 
-def _number(value: Any) -> float | None:  # noqa: ANN401
+def _number(value: Any) -> float | None:
     text = str(value)
     if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text):
         return None

@@ -9,17 +9,19 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import web
 from multidict import MultiMapping
 
-from lab.pve.dispatch import Answer, Request, answer, parse_json
+from lab.pve.dispatch import Answer, Request, answer, parse_json, socket_path
 from lab.pve.site import Site
+from lab.pve.websocket import pump
 
 SERVER = "pve-api-daemon/3.0"
 BASE = "/api2/json"
 MAX_BODY = 512 * 1024
+UNAUTHORIZED = 401
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Server:
 
     def __init__(self, site: Site, host: str, port: int, tls: TlsFiles | None) -> None:
         """Not started yet; use :func:`serve`."""
+        if tls:
+            site.certificate = tls.certificate.read_text()
         self.site, self.host, self.port, self._tls = site, host, port, tls
         self._loop = asyncio.new_event_loop()
         self._pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="api")
@@ -69,7 +73,7 @@ class Server:
             self._thread.join(timeout=10)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         """The server itself."""
         return self
 
@@ -105,13 +109,22 @@ class Server:
     async def _handle(self, http: web.Request) -> web.StreamResponse:
         path = http.rel_url.raw_path
         if path != BASE and not path.startswith(BASE + "/"):
-            return _response(Answer(404 if not path.startswith("/api2/") else 501, "no such file" if not
-                             path.startswith("/api2/") else f"Method '{http.method} {path}' not implemented", None))  # fmt: skip
+            return _response(_elsewhere(http.method, path))
         request = await _read(http, path.removeprefix(BASE) or "/")
+        if http.headers.get("Upgrade", "").lower() == "websocket":
+            target = await self._loop.run_in_executor(self._pool, socket_path, self.site, request)
+            return await pump(http, target) if isinstance(target, str) else _response(target)
         result = await self._loop.run_in_executor(self._pool, answer, self.site, request)
-        if result.status == 401 and self.site.auth_delay:
+        if result.status == UNAUTHORIZED and self.site.auth_delay:
             await asyncio.sleep(self.site.auth_delay)
         return _response(result)
+
+
+def _elsewhere(method: str, path: str) -> Answer:
+    """What is not below /api2/json: other formats are not served, and there is no web interface."""
+    if path.startswith("/api2/"):
+        return Answer(501, f"Method '{method} {path}' not implemented", None)
+    return Answer(404, "no such file", None)
 
 
 async def _read(http: web.Request, path: str) -> Request:
