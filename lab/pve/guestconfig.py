@@ -1,8 +1,8 @@
 """Guest configuration files as text and as keys: parse, render, digest, property strings.
 
 A file holds the description as comment lines, then ``key: value`` lines in alphabetical order, then sections for
-pending changes and snapshots (upstream: PVE/QemuServer.pm parse_vm_config, write_vm_config). The digest of a guest is the
-SHA-1 of its file's text.
+pending changes and snapshots (upstream: PVE/QemuServer.pm parse_vm_config, write_vm_config). The digest of a guest is
+the SHA-1 of its file's text.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
-Value = str | int | float
+Value = str | int
 Config = dict[str, Value]
 
 QEMU_NUMBERS = frozenset(
@@ -80,14 +80,18 @@ class GuestFile:
 
 
 def typed(key: str, value: Value, kind: str = "qemu") -> Value:
-    """The value as the API gives it: an integer for numeric keys, a number with a fraction, or text."""
+    """The value as it is kept: an integer for numeric keys, else text."""
     text = str(value)
     numbers = QEMU_NUMBERS if kind == "qemu" else LXC_NUMBERS
-    if key in numbers and re.fullmatch(r"-?\d+", text):
-        return int(text)
+    return int(text) if key in numbers and re.fullmatch(r"-?\d+", text) else text
+
+
+def shown(key: str, value: Value, kind: str = "qemu") -> Value | float:
+    """The value as the API gives it: like :func:`typed`, and limits as numbers."""
+    text = str(value)
     if key in FLOATS and re.fullmatch(r"\d+(\.\d+)?", text):
         return int(text) if text.isdigit() else float(text)
-    return text
+    return typed(key, value, kind)
 
 
 def parse(text: str, kind: str = "qemu") -> GuestFile:

@@ -16,7 +16,9 @@ _CPU = "affinity cores cpu cpulimit cpuunits numa smp sockets vcpus"
 _MEMORY = "allow-ksm balloon hugepages ivshmem keephugepages memory shares"
 _HARDWARE = "acpi amd-sev arch audio0 efidisk0 hotplug intel-tdx kvm machine rng0 scsihw smbios1 spice_enhancements"
 _HARDWARE_MORE = "tablet tpmstate0 vga vmgenid watchdog"
-_OPTIONS = "agent autostart bios description digest keyboard localtime migrate_downtime migrate_speed name onboot ostype"
+_OPTIONS = (
+    "agent autostart bios description digest keyboard localtime migrate_downtime migrate_speed name onboot ostype"
+)
 _OPTIONS_MORE = "protection reboot startdate startup tags tdf template"
 _DISK = "boot bootdisk vmstatestorage"
 _CLOUDINIT = "cicustom cipassword citype ciupgrade ciuser sshkeys nameserver searchdomain"
@@ -33,9 +35,9 @@ QEMU_RIGHTS: dict[str, tuple[str, ...]] = {
 """Key of a virtual machine → privileges one of which is needed on /vms/VMID; keys not listed are for root@pam alone."""
 
 LXC_RIGHTS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys("cores cpulimit cpuunits".split(), ("VM.Config.CPU",)),
-    **dict.fromkeys("memory swap".split(), ("VM.Config.Memory",)),
-    **dict.fromkeys("hostname nameserver searchdomain".split(), ("VM.Config.Network",)),
+    **dict.fromkeys(["cores", "cpulimit", "cpuunits"], ("VM.Config.CPU",)),
+    **dict.fromkeys(["memory", "swap"], ("VM.Config.Memory",)),
+    **dict.fromkeys(["hostname", "nameserver", "searchdomain"], ("VM.Config.Network",)),
     "features": ("VM.Allocate",),
 }
 """Key of a container → privilege; network cards and mount points apart, all others need VM.Config.Options."""
@@ -65,7 +67,9 @@ def check_skiplock(call: Call) -> None:
         param_error("skiplock", "Only root may use this option.")
 
 
-def check_qemu_keys(call: Call, vmid: int, pool: str | None, values: Mapping[str, Value], delete: Iterable[str]) -> None:
+def check_qemu_keys(
+    call: Call, vmid: int, pool: str | None, values: Mapping[str, Value], delete: Iterable[str]
+) -> None:
     """Refuse keys of a virtual machine that the caller may not set or delete."""
     if call.is_root:
         return
@@ -84,7 +88,7 @@ def _needed(key: str, value: Value) -> tuple[str, ...]:
     if family != key and family in _FAMILIES:
         _refuse_real_device(key, family, str(value))
         return _FAMILIES[family]
-    die(f"only root can set '{key}' config")
+    return die(f"only root can set '{key}' config")
 
 
 def _refuse_real_device(key: str, family: str, value: str) -> None:
@@ -97,7 +101,7 @@ def _refuse_real_device(key: str, family: str, value: str) -> None:
 
 
 def check_lxc_keys(call: Call, vmid: int, pool: str | None, keys: Iterable[str]) -> None:
-    """Refuse keys of a container that the caller may not set or delete (derived from upstream's source, not recorded)."""
+    """Refuse keys of a container that the caller may not set or delete (derived, not recorded)."""
     if call.is_root:
         return
     for key in keys:

@@ -70,7 +70,9 @@ def free_name(site: Site, storage: str, vmid: int, form: str, prefix: str = "vm"
     return f"{storage}:{vmid}/{name}.{form}" if on_files(site, storage) else f"{storage}:{name}"
 
 
-def allocate(site: Site, storage: str, vmid: int, size: int, log: Log, *, form: str = "", like: str | None = None) -> str:
+def allocate(
+    site: Site, storage: str, vmid: int, size: int, log: Log, *, form: str = "", like: str | None = None
+) -> str:
     """Make a volume and return its name; ``size`` in bytes, ``like`` a volume to copy."""
     form = default_format(site, storage, form)
     volid = free_name(site, storage, vmid, form)
@@ -83,7 +85,11 @@ def _made(site: Site, volid: str, size: int, form: str) -> str:
     path = site.hypervisor.path(volid)
     if not on_files(site, storage_of(volid)):
         return f'  Logical volume "{volid.partition(":")[2]}" created.'
-    return _QCOW2.format(path=path, size=size) if form == "qcow2" else f"Formatting '{path}', fmt={form} size={size} preallocation=off"
+    return (
+        _QCOW2.format(path=path, size=size)
+        if form == "qcow2"
+        else f"Formatting '{path}', fmt={form} size={size} preallocation=off"
+    )
 
 
 def remove(site: Site, volid: str, log: Log) -> None:
@@ -134,8 +140,8 @@ def referenced(guest: GuestRecord) -> set[str]:
 def rescan(site: Site, guest: GuestRecord) -> None:
     """Give every volume of this guest that nothing names an ``unusedN`` key."""
     known = referenced(guest)
-    for volid in sorted(site.hypervisor.volumes()):
-        if owner(volid) == guest.vmid and volid not in known and storage_of(volid) in site.storages:
+    for volid in of_guest(site, guest.vmid):
+        if volid not in known and storage_of(volid) in site.storages:
             add_unused(site, guest, volid)
 
 
@@ -144,3 +150,20 @@ def add_unused(site: Site, guest: GuestRecord, volid: str) -> None:
     with site.lock:
         number = next(number for number in range(256) if f"unused{number}" not in guest.config)
         guest.config[f"unused{number}"] = volid
+
+
+def of_guest(site: Site, vmid: int, *, snapshots: bool = False) -> list[str]:
+    """All volumes that belong to a guest by name; with ``snapshots`` the kept contents of its snapshots instead."""
+    return [
+        volid for volid in sorted(site.hypervisor.volumes()) if owner(volid) == vmid and is_snapshot(volid) == snapshots
+    ]
+
+
+def snapshot_name(volid: str, snapshot: str) -> str:
+    """The volume that keeps a disk's content as of a snapshot."""
+    return f"{volid}@{snapshot}"
+
+
+def is_snapshot(volid: str) -> bool:
+    """Whether it is such a kept content and no volume of its own."""
+    return "@" in volid
