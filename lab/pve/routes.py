@@ -12,20 +12,30 @@ from lab.pve import (
     access_api,
     access_tokens,
     cluster,
+    content,
+    coverage,
+    console,
     disks,
     highavail,
     index,
+    jobs,
     network,
     nodelog,
     nodes,
     pools,
+    prune,
+    storage,
     tasks_api,
+    vzdump,
 )
 from lab.pve.call import Call
+from lab.pve.routes_guests import GUEST_ROUTES
 
 Handler = Callable[[Call], object]
 
 ROUTES: dict[str, Handler] = {
+    # guests
+    **GUEST_ROUTES,
     # indexes
     "GET /": index.listing,
     "GET /access": index.listing,
@@ -108,7 +118,39 @@ ROUTES: dict[str, Handler] = {
     "GET /nodes/{node}/tasks/{upid}/status": tasks_api.status,
     "GET /nodes/{node}/tasks/{upid}/log": tasks_api.log,
     "DELETE /nodes/{node}/tasks/{upid}": tasks_api.stop,
+    # backup jobs
+    "GET /cluster/backup": jobs.index,
+    "POST /cluster/backup": jobs.create,
+    "GET /cluster/backup/{id}": jobs.read,
+    "PUT /cluster/backup/{id}": jobs.update,
+    "DELETE /cluster/backup/{id}": jobs.delete,
+    "GET /cluster/backup/{id}/included_volumes": coverage.included_volumes,
+    "GET /cluster/backup-info": index.listing,
+    "GET /cluster/backup-info/not-backed-up": coverage.not_backed_up,
+    "GET /cluster/jobs/schedule-analyze": jobs.analyze,
+    # backups
+    "POST /nodes/{node}/vzdump": vzdump.start,
+    "GET /nodes/{node}/vzdump/defaults": vzdump.defaults,
+    "GET /nodes/{node}/vzdump/extractconfig": vzdump.extract_config,
+    # storages
+    "GET /storage": storage.config_list,
+    "POST /storage": storage.create,
+    "GET /storage/{storage}": storage.config_one,
+    "PUT /storage/{storage}": storage.update,
+    "DELETE /storage/{storage}": storage.delete,
+    "GET /nodes/{node}/storage": storage.node_list,
+    "GET /nodes/{node}/storage/{storage}": index.listing,
+    "GET /nodes/{node}/storage/{storage}/status": storage.node_status,
+    "GET /nodes/{node}/storage/{storage}/content": content.listing,
+    "GET /nodes/{node}/storage/{storage}/content/{volume}": content.attributes,
+    "PUT /nodes/{node}/storage/{storage}/content/{volume}": content.set_attributes,
+    "DELETE /nodes/{node}/storage/{storage}/content/{volume}": content.remove,
+    "GET /nodes/{node}/storage/{storage}/prunebackups": prune.dry_run,
+    "DELETE /nodes/{node}/storage/{storage}/prunebackups": prune.remove,
 }
 
-WEBSOCKETS: dict[str, Callable[[Call], str]] = {}
-"""Routes that a client may upgrade to a websocket → the function that gives the unix socket behind it (or refuses)."""
+WEBSOCKETS: dict[str, Callable[[Call], console.Stream]] = {
+    "GET /nodes/{node}/qemu/{vmid}/vncwebsocket": console.open_stream,
+    "GET /nodes/{node}/lxc/{vmid}/vncwebsocket": console.open_stream,
+}
+"""Routes that a client may upgrade to a websocket → the function that finds the socket behind it (or refuses)."""
