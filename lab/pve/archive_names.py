@@ -76,3 +76,9 @@ def compose(kind: str, vmid: int, when: int, compress: str, zone: ZoneInfo) -> s
 def unfinished(file: str) -> str:
     """Name the file an archive grows in: the last extension gives way to ``.dat``."""
     return file.rsplit(".", 1)[0] + ".dat"
+
+
+def log_of(path: str) -> str:
+    """Give the log beside an archive's path."""
+    found = _ARCHIVE.fullmatch(path)
+    return (found["name"] if found else path) + ".log"

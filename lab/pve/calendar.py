@@ -8,9 +8,9 @@ is not run twice.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NoReturn
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,7 @@ _KEYWORDS = {
     "quarterly": "*-1,4,7,10-1 00:00", "yearly": "*-1-1 00:00", "annually": "*-1-1 00:00",
     "semiannually": "*-1,7-1 00:00", "semi-annually": "*-1,7-1 00:00",
 }
+_Parser = Callable[[str], tuple[str, dict[str, "Field"]]]
 _MAX_STEPS = 1000
 _YEAR_END = 2200
 
@@ -129,10 +130,10 @@ def _weekday(text: str) -> tuple[int, str]:
     _fail(text[:len(name)], 'Context("weekday")')
 
 
-def _optional(parser: object, text: str, fields: dict[str, Field]) -> tuple[str, bool]:
+def _optional(parser: _Parser, text: str, fields: dict[str, Field]) -> tuple[str, bool]:
     """Try ``parser`` (date or time); when it does not match nothing is consumed."""
     try:
-        rest, found = parser(text)  # type: ignore[operator]
+        rest, found = parser(text)
     except _Mismatch:
         return text, False
     fields.update(found)
@@ -219,7 +220,7 @@ def _step(text: str) -> tuple[int | None, str]:
 
 def next_event(event: CalendarEvent, after: int, zone: ZoneInfo) -> int | None:
     """Give the first moment of ``event`` later than ``after`` (both seconds since the epoch), or None for never."""
-    where = UTC if event.utc else zone
+    where: tzinfo = UTC if event.utc else zone
     clock = datetime.fromtimestamp(after + 1, where).replace(tzinfo=None)
     for _ in range(_MAX_STEPS):
         moved = _advance(event, clock)
@@ -231,16 +232,16 @@ def next_event(event: CalendarEvent, after: int, zone: ZoneInfo) -> int | None:
     return None
 
 
-def _epoch(clock: datetime, where: ZoneInfo | type[UTC], after: int) -> int:  # type: ignore[valid-type]
+def _epoch(clock: datetime, where: tzinfo, after: int) -> int:
     """Give the instant of a local time: of a repeated hour the first, unless that one is past."""
-    first = int(clock.replace(tzinfo=where, fold=0).timestamp())  # type: ignore[arg-type]
-    return first if first > after else int(clock.replace(tzinfo=where, fold=1).timestamp())  # type: ignore[arg-type]
+    first = int(clock.replace(tzinfo=where, fold=0).timestamp())
+    return first if first > after else int(clock.replace(tzinfo=where, fold=1).timestamp())
 
 
-def _normalise(clock: datetime, where: ZoneInfo | type[UTC]) -> datetime:  # type: ignore[valid-type]
+def _normalise(clock: datetime, where: tzinfo) -> datetime:
     """Move a local time that does not exist to the one that does, as mktime does."""
-    aware = clock.replace(tzinfo=where)  # type: ignore[arg-type]
-    return aware.astimezone(UTC).astimezone(where).replace(tzinfo=None)  # type: ignore[arg-type]
+    aware = clock.replace(tzinfo=where)
+    return aware.astimezone(UTC).astimezone(where).replace(tzinfo=None)
 
 
 def _advance(event: CalendarEvent, clock: datetime) -> datetime | None:

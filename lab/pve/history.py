@@ -24,7 +24,7 @@ _RATE = 60_000_000
 
 @dataclass(frozen=True)
 class Subject:
-    """A guest as its backups saw it. ``archive_bytes`` is the archive's size, ``stored_bytes`` its data without holes."""
+    """A guest as its backups saw it: bytes of the archive, and bytes of data without holes."""
 
     vmid: int
     kind: str
@@ -88,9 +88,10 @@ class Past:
         """Give the moments of the last runs that are past by an hour or more, oldest first."""
         event = calendar.parse(self.schedule)
         found = []
-        moment: int | None = now - (_EARLIER + NIGHTS) * 86400
-        while (moment := calendar.next_event(event, moment, self.zone)) and moment <= now - _SETTLED:
-            found.append(moment)
+        due = calendar.next_event(event, now - (_EARLIER + NIGHTS) * 86400, self.zone)
+        while due is not None and due <= now - _SETTLED:
+            found.append(due)
+            due = calendar.next_event(event, due, self.zone)
         return found[-count:]
 
     def runs(self, now: int, subjects: Sequence[Subject]) -> list[Run]:

@@ -91,12 +91,15 @@ def mark(group: Iterable[Candidate], rules: Mapping[str, int], zone: ZoneInfo) -
         else:
             candidates.append(archive)
     if keeps_all(rules):
-        return marks | {archive.name: "keep" for archive in candidates}
+        marks.update((archive.name, "keep") for archive in candidates)
+        return marks
     newest_first = sorted(candidates, key=lambda archive: -archive.ctime)
     for rule, bucket in _RULES.items():
         if rules.get(rule, 0) > 0:
             _apply(newest_first, marks, rules[rule], bucket, zone)
-    return {archive.name: "remove" for archive in candidates} | marks
+    for archive in candidates:
+        marks.setdefault(archive.name, "remove")
+    return marks
 
 
 def _apply(group: Sequence[Candidate], marks: dict[str, Mark], count: int, bucket: Bucket, zone: ZoneInfo) -> None:

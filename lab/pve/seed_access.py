@@ -1,4 +1,4 @@
-"""The lab's users, roles and access list: an auditor that can only read and a driller that can write next to nothing."""
+"""The lab's users, roles and access list: an auditor that only reads, a driller that writes next to nothing."""
 
 from __future__ import annotations
 

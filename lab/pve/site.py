@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from lab.pve.access import Access
 from lab.pve.call import die
+from lab.pve.consoles import Consoles
 from lab.pve.guestlocks import GuestLocks, Patience
 from lab.pve.nodefigures import NodeFigures
 from lab.pve.schema import ApiSchema, load
@@ -44,7 +45,7 @@ class GuestRecord:
     @property
     def name(self) -> str:
         """The name lists show."""
-        key, default = ("name", f"VM{self.vmid}") if self.kind == "qemu" else ("hostname", f"CT{self.vmid}")
+        key, default = ("name", f"VM {self.vmid}") if self.kind == "qemu" else ("hostname", f"CT{self.vmid}")
         return str(self.config.get(key, default))
 
 
@@ -82,7 +83,9 @@ class Site:
         self.figures = NodeFigures(self)
         self.patience = Patience()
         self.guest_locks = GuestLocks(self.patience)
+        self.consoles = Consoles()
         self.vzdump_lock = threading.Lock()
+        self.prelaunch: set[int] = set()
         self.notes: dict[str, tuple[tuple[float, int], str]] = {}
 
     @property
@@ -103,11 +106,6 @@ class Site:
     def now(self) -> int:
         """The node's clock, whole seconds since the epoch."""
         return int(self.hypervisor.node.now())
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """The node's time zone: schedules, archive names and retention follow it."""
-        return ZoneInfo(self.timezone)
 
     def _pool_of(self, path: str) -> str | None:
         parts = path.strip("/").split("/")

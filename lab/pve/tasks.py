@@ -136,11 +136,6 @@ class TaskStore:
         with self._lock:
             self._tasks[task.upid] = task
 
-    def adopt(self, task: Task) -> None:
-        """Take in a finished task of the past under the UPID it brings."""
-        with self._lock:
-            self._tasks[task.upid] = task
-
     def get(self, upid: str) -> Task | None:
         """The task of a UPID."""
         with self._lock:
@@ -187,7 +182,8 @@ class TaskStore:
         status = status.strip().replace("\n", " ") or "unexpected status"
         task.log.append(closing_line(status))
         task.status, task.endtime = status, max(self.site.now(), task.starttime)
-        self._journal(daemon, f"<{task.user}> end task {task.upid} {status}")
+        if daemon != "pvescheduler":  # its child is gone by then, so nobody writes the end
+            self._journal(daemon, f"<{task.user}> end task {task.upid} {status}")
         task.finished.set()
 
 

@@ -1,0 +1,195 @@
+"""The data of a virtual machine's backup: disks, freeze, archive.
+
+Upstream: PVE/VZDump/QemuServer.pm. Where the real thing thaws at once and copies behind the guest's back, the lab
+keeps the guest's filesystems still until its disks are read; the log is worded as the real one.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lab.hypervisor import AgentError, AgentSilent, ArchiveDisk, ArchiveHeader, HypervisorError
+from lab.pve import archive_names, coverage, guestconfig, power, volumes, vzdump_log
+from lab.pve.site import GuestRecord, Site
+from lab.pve.tasks import TaskError
+
+if TYPE_CHECKING:
+    from lab.pve.backup_guest import GuestBackup
+
+_FREEZE_TIMEOUT = 600.0
+_THAW_TIMEOUT = 180.0
+_STOP_TIMEOUT = 600.0
+
+
+def copy(backup: GuestBackup) -> int:
+    """Write the archive of a virtual machine: its size in bytes."""
+    mode = str(backup.target.options.get("mode", "snapshot")) if backup.running else "stop"
+    disks, about = _describe(backup)
+    how = [f"INFO: backup mode: {mode}", "INFO: ionice priority: 7"]
+    for line in [*about, *how] if mode == "snapshot" else [*how, *about]:
+        backup.say(line)
+    if mode == "stop" and backup.running:
+        backup.say("INFO: stopping virtual guest")
+        power.shut_down(backup.site, backup.guest, backup.log, timeout=_STOP_TIMEOUT, force=True)
+    backup.say(f"INFO: creating vzdump archive '{backup.archive}'")
+    if not disks:
+        return _diskless(backup)
+    with _standstill(backup, mode):
+        return _disks(backup, mode, disks)
+
+
+def _describe(backup: GuestBackup) -> tuple[dict[str, str], list[str]]:
+    """Give the disks to copy (``drive-scsi0`` → volume) and the lines that tell about them."""
+    sizes = backup.site.hypervisor.volumes()
+    disks: dict[str, str] = {}
+    lines = [f"INFO: VM Name: {backup.guest.name}"]
+    for one in coverage.volumes(backup.guest):
+        if one.included:
+            size = vzdump_log.disk_size(sizes.get(one.name, 0))
+            lines.append(f"INFO: include disk '{one.key}' '{one.name}' {size}")
+            disks[f"drive-{one.key}"] = one.name
+        else:
+            lines.append(f"INFO: exclude disk '{one.key}' '{one.name}' ({one.reason})")
+    lines += [f"INFO: skip unused drive '{value}' (not included into backup)"
+              for key, value in sorted(backup.guest.config.items()) if key.startswith("unused")]
+    return disks, lines
+
+
+def archived_config(site: Site, guest: GuestRecord, disks: Mapping[str, str]) -> str:
+    """Give the configuration as the archive carries it: no lock, no sections, and a map of the disks."""
+    kept = {key: value for key, value in guest.config.items()
+            if key not in {"lock", "parent"} and not key.startswith("unused")}
+    text = guestconfig.render(kept)
+    for device, volid in disks.items():
+        storage = volumes.storage_of(volid)
+        form = volid.rsplit(".", 1)[-1] if storage in site.storages and volumes.on_files(site, storage) else "raw"
+        text += f"#qmdump#map:{device.removeprefix('drive-')}:{device}:{storage}:{form}:\n"
+    return text
+
+
+def _header(backup: GuestBackup, disks: Mapping[str, str]) -> ArchiveHeader:
+    sizes = backup.site.hypervisor.volumes()
+    return ArchiveHeader(
+        str(uuid.uuid4()), backup.start, archived_config(backup.site, backup.guest, disks),
+        backup.site.firewall.get(backup.guest.vmid),
+        [ArchiveDisk(device, sizes.get(volid, 0)) for device, volid in disks.items()],
+    )
+
+
+def _diskless(backup: GuestBackup) -> int:
+    """Write the archive of a guest without disks: its configuration alone."""
+    unfinished = archive_names.unfinished(backup.archive)
+    folder = archive_names.log_of(backup.archive).removesuffix(".log") + ".tmp"
+    backup.say("INFO: backup contains no disks")
+    backup.say("INFO: starting diskless backup")
+    backup.say(f"INFO: /usr/bin/vma create -v -c {folder}/qemu-server.conf exec:zstd --threads=1 > {unfinished}")
+    return backup.written(
+        lambda path, progress: backup.site.hypervisor.write_archive(
+            path, _header(backup, {}), {}, backup.target.compress, progress),
+        lambda _done, _total: backup.log.check(),
+    )
+
+
+def _disks(backup: GuestBackup, mode: str, disks: Mapping[str, str]) -> int:
+    header, progress = _header(backup, disks), backup.progress()
+    total = sum(disk.size for disk in header.disks)
+    backup.say(f"INFO: started backup task '{header.uuid}'")
+    if backup.running:
+        waited = f" after {max(backup.site.now() - backup.start, 1)} seconds" if mode == "stop" else ""
+        backup.say(f"INFO: resuming VM again{waited}")
+    try:
+        size = backup.written(
+            lambda path, tell: backup.site.hypervisor.write_archive(path, header, disks, backup.target.compress, tell),
+            progress,
+        )
+    except (HypervisorError, OSError, TaskError) as error:
+        raise _aborted(backup, mode, error) from error
+    took = max(backup.site.now() - progress.began, 1)
+    progress.line(total, total, took)
+    backup.say(vzdump_log.transferred(total, took))
+    if mode == "stop" and not backup.running:
+        backup.say("INFO: stopping kvm after backup task")
+    return size
+
+
+def _aborted(backup: GuestBackup, mode: str, error: Exception) -> Exception:
+    """Tell of a failed copy as recorded and give what to raise; a full disk reads as a broken pipe."""
+    cause: Exception = error
+    if "No space left on device" in str(error):
+        if backup.target.compress == "zstd":
+            backup.say_anyway("zstd: error 70 : Write error : cannot write block : No space left on device ")
+        cause = TaskError("vma_queue_write: write error - Broken pipe")
+    backup.say_anyway(f"ERROR: {cause}")
+    backup.say_anyway("INFO: aborting backup job")
+    backup.say_anyway("INFO: resuming VM again" if backup.running and mode != "stop"
+                      else "INFO: stopping kvm after backup task")
+    return cause
+
+
+@contextmanager
+def _standstill(backup: GuestBackup, mode: str) -> Iterator[None]:
+    """Keep the guest's disks still while they are read: frozen, paused or switched off."""
+    site, vmid = backup.site, backup.guest.vmid
+    modern = site.version != "8.4"
+    if mode == "stop":
+        backup.say("INFO: starting kvm to execute backup task")
+        site.prelaunch.add(vmid)
+    frozen = mode == "snapshot" and _freeze(backup)
+    paused = backup.running and mode != "stop" and not frozen
+    try:
+        if paused:
+            site.hypervisor.monitor(vmid, "stop")
+        if modern:
+            backup.say("INFO: starting backup via QMP command")
+        if frozen:
+            backup.say("INFO: issuing guest-agent 'fs-thaw' command")
+        yield
+    finally:
+        site.prelaunch.discard(vmid)
+        if frozen:
+            _thaw(backup)
+        if paused:
+            site.hypervisor.monitor(vmid, "cont")
+        if mode == "stop" and backup.running:
+            power.power_on(site, backup.guest, backup.log)
+
+
+def _freeze(backup: GuestBackup) -> bool:
+    """Freeze the guest's filesystems and tell whether it worked; an agent that cannot does not fail the backup."""
+    guest, hypervisor = backup.guest, backup.site.hypervisor
+    if not power.agent_enabled(guest):
+        return False
+    old = backup.site.version == "8.4"
+    skipping = "INFO: skipping guest-agent 'fs-freeze', " if old else "INFO: skipping guest filesystem freeze - "
+    agent = guestconfig.split_properties(str(guest.config["agent"]), "enabled")
+    if agent.get("freeze-fs-on-backup", "1") == "0":
+        backup.say(f"{skipping}disabled in VM options")
+        return False
+    try:
+        hypervisor.agent(guest.vmid, "guest-ping", {}, backup.site.patience.agent)
+    except (AgentSilent, AgentError):
+        backup.say(f"{skipping}agent configured but not running?")
+        return False
+    backup.say("INFO: issuing guest-agent 'fs-freeze' command")
+    try:
+        hypervisor.agent(guest.vmid, "guest-fsfreeze-freeze", {}, _FREEZE_TIMEOUT)
+    except AgentSilent:
+        backup.say(f"ERROR: VM {guest.vmid} qga command 'guest-fsfreeze-freeze' failed - got timeout")
+        return False
+    except AgentError as error:
+        backup.say(f"ERROR: VM {guest.vmid} qga command 'guest-fsfreeze-freeze' failed - {error.desc}")
+        return False
+    return True
+
+
+def _thaw(backup: GuestBackup) -> None:
+    vmid = backup.guest.vmid
+    try:
+        backup.site.hypervisor.agent(vmid, "guest-fsfreeze-thaw", {}, _THAW_TIMEOUT)
+    except AgentSilent:
+        backup.say_anyway(f"ERROR: VM {vmid} qga command 'guest-fsfreeze-thaw' failed - got timeout")
+    except AgentError as error:
+        backup.say_anyway(f"ERROR: VM {vmid} qga command 'guest-fsfreeze-thaw' failed - {error.desc}")
