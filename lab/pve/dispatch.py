@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from lab.hypervisor import HypervisorError
 from lab.pve.call import ApiError, Call
+from lab.pve.console import Stream
 from lab.pve.privileges import check_permissions
 from lab.pve.routes import ROUTES, WEBSOCKETS
 from lab.pve.site import Site
@@ -94,14 +95,14 @@ def answer(site: Site, request: Request) -> Answer:
     return _guarded(request, lambda: _success(make_call(site, request)))
 
 
-def socket_path(site: Site, request: Request) -> str | Answer:
-    """The unix socket behind a request for a websocket, or the refusal."""
+def open_stream(site: Site, request: Request) -> tuple[Call, Stream] | Answer:
+    """The console behind a request for a websocket, or the refusal."""
 
-    def find() -> str:
+    def find() -> tuple[Call, Stream]:
         call = make_call(site, request)
         if call.route not in WEBSOCKETS:
             raise ApiError(501, f"Method '{request.method} {request.path}' not implemented")
-        return WEBSOCKETS[call.route](call)
+        return call, WEBSOCKETS[call.route](call)
 
     return _guarded(request, find)
 

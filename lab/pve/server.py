@@ -14,7 +14,7 @@ from typing import Any, Self
 from aiohttp import web
 from multidict import MultiMapping
 
-from lab.pve.dispatch import Answer, Request, answer, parse_json, socket_path
+from lab.pve.dispatch import Answer, Request, answer, open_stream, parse_json
 from lab.pve.site import Site
 from lab.pve.websocket import pump
 
@@ -63,6 +63,8 @@ class Server:
         self._thread.start()
         self._ready.wait()
         if self._error:
+            self._thread.join()
+            self._pool.shutdown(wait=False)
             raise self._error
 
     def stop(self) -> None:
@@ -87,10 +89,11 @@ class Server:
             self._loop.run_until_complete(self._open())
         except OSError as error:
             self._error = error
+            self._loop.run_until_complete(self._close())
+        finally:
             self._ready.set()
-            return
-        self._ready.set()
-        self._loop.run_forever()
+        if self._error is None:
+            self._loop.run_forever()
         self._loop.close()
 
     async def _open(self) -> None:
@@ -112,8 +115,8 @@ class Server:
             return _response(_elsewhere(http.method, path))
         request = await _read(http, path.removeprefix(BASE) or "/")
         if http.headers.get("Upgrade", "").lower() == "websocket":
-            target = await self._loop.run_in_executor(self._pool, socket_path, self.site, request)
-            return await pump(http, target) if isinstance(target, str) else _response(target)
+            target = await self._loop.run_in_executor(self._pool, open_stream, self.site, request)
+            return _response(target) if isinstance(target, Answer) else await pump(http, *target)
         result = await self._loop.run_in_executor(self._pool, answer, self.site, request)
         if result.status == UNAUTHORIZED and self.site.auth_delay:
             await asyncio.sleep(self.site.auth_delay)

@@ -116,4 +116,4 @@ def stop(call: Call) -> object:
         call.check(f"/nodes/{call.params['node']}", "Sys.Modify")
     call.site.tasks.stop(task.upid)
     task.finished.wait(5)
-    return None  # noqa: RET501 - the answer's data is null
+    return None
