@@ -30,6 +30,10 @@ class ConnectionFailed(OperatorError):
     """A host, its certificate or its host key could not be reached or trusted."""
 
 
+class Untrusted(ConnectionFailed):
+    """A certificate or a host key is not the one that was expected; nothing was sent."""
+
+
 class LoginRefused(ConnectionFailed):
     """The host is there and is the right one, but does not accept this account with this credential."""
 
@@ -90,3 +94,7 @@ class Unknown(Exception):
         self.fact, self.reason, self.need = fact, reason, need
         needs = f"; needed: {need}" if need else ""
         super().__init__(f"{fact} is unknown: {reason}{needs}")
+
+
+class NotRun(Exception):
+    """A row cannot be judged because an earlier one of the same subject failed; the text names that one."""

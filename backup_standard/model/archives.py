@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass
+
+_STANDARD = re.compile(
+    r"vzdump-(qemu|lxc|openvz)-[1-9]\d{2,8}-\d{4}_\d{2}_\d{2}-\d{2}_\d{2}_\d{2}"
+    r"(\.(tgz|(vma|tar)(\.(gz|lzo|zst|bz2))?))"
+)
+"""Upstream: PVE/Storage/Plugin.pm, names of archives on file-based storages."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,11 @@ class Archive:
     def filename(self) -> str:
         """The file's own name, without storage and folder."""
         return self.volid.rsplit("/", 1)[-1]
+
+    @property
+    def renamed(self) -> bool:
+        """Whether the name is not one that vzdump gives: such a file's ``ctime`` is no backup's, nothing prunes it."""
+        return _STANDARD.fullmatch(self.filename) is None
 
     @property
     def compression(self) -> str:

@@ -1,0 +1,82 @@
+"""Backup tasks of the last nights, and the logs of those that scheduled runs may have been."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from backup_standard.collect import shapes
+from backup_standard.collect.reader import Reader
+from backup_standard.collect.rights import Completeness
+from backup_standard.model import BackupJob, Gap, Node, Task
+
+NIGHTS = 16
+_PAGE = 500
+_PAGES = 40
+_LOGS_EACH = 3
+"""Logs read of each guest (or, for tasks of several guests, of each such job): the last scheduled run is among them."""
+
+
+def read_tasks(
+    reader: Reader,
+    nodes: Mapping[str, Node | Gap],
+    complete: Completeness,
+    moment: dt.datetime,
+    jobs: Mapping[str, BackupJob] | Gap,
+) -> dict[str, tuple[Task, ...] | Gap]:
+    """The vzdump tasks of each node, newest first. A node whose list may be filtered is a gap."""
+    since = int((moment - dt.timedelta(days=NIGHTS)).timestamp())
+    several = 1 if isinstance(jobs, Gap) else max(1, sum(len(job.includes) != 1 for job in jobs.values()))
+    found: dict[str, tuple[Task, ...] | Gap] = {}
+    for name, node in nodes.items():
+        if isinstance(node, Node) and not node.online:
+            found[name] = Gap(f"the tasks of node {name}", f"node {name} is offline", f"node {name} online")
+            continue
+        hidden = complete.tasks.get(name)
+        found[name] = hidden or _with_logs(reader, name, since, several)
+    return found
+
+
+def _with_logs(reader: Reader, node: str, since: int, several: int) -> tuple[Task, ...] | Gap:
+    fact = f"the tasks of node {node}"
+    listed = reader.attempt(fact, lambda: _listed(reader, node, since))
+    if isinstance(listed, Gap):
+        return listed
+    wanted = _worth_reading(listed, several)
+    logs = dict(
+        zip(wanted, reader.each(lambda upid: reader.attempt(fact, lambda: reader.log(upid)), wanted), strict=True)
+    )
+    tasks = []
+    for raw in listed:
+        log = logs.get(raw["upid"])
+        tasks.append(shapes.task(raw, None if isinstance(log, Gap) else log))
+    return tuple(tasks)
+
+
+def _listed(reader: Reader, node: str, since: int) -> list[Mapping[str, Any]]:
+    """Every task since then, running ones too, newest first (upstream: a page holds 50 unless told otherwise)."""
+    listed: dict[str, Mapping[str, Any]] = {}
+    for page in range(_PAGES):
+        answer = reader.get(
+            f"/nodes/{node}/tasks", typefilter="vzdump", source="all", since=since, start=page * _PAGE, limit=_PAGE
+        )
+        listed |= {raw["upid"]: raw for raw in answer}
+        if len(answer) < _PAGE:
+            break
+    return sorted(listed.values(), key=lambda raw: int(raw["starttime"]), reverse=True)
+
+
+def _worth_reading(listed: list[Mapping[str, Any]], several: int) -> list[str]:
+    """The newest few of each guest that the scheduler may have started: root@pam without a token (upstream)."""
+    taken: dict[str, int] = defaultdict(int)
+    wanted = []
+    for raw in listed:
+        guest = str(raw.get("id", ""))
+        if raw["user"] != "root@pam" or raw.get("tokenid"):
+            continue
+        if taken[guest] < (_LOGS_EACH if guest else _LOGS_EACH * several):
+            taken[guest] += 1
+            wanted.append(str(raw["upid"]))
+    return wanted

@@ -1,0 +1,216 @@
+"""An SSH connection that serves many commands: opened at the first, opened again when it was lost between two."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import paramiko
+
+from backup_standard.errors import ConnectionFailed, LoginRefused, OperatorError
+from backup_standard.hosts import trust
+from backup_standard.inventory.secrets import Secret
+
+CONNECT_TIMEOUT = 20.0
+"""Seconds for connection, key exchange and login, each."""
+COMMAND_TIMEOUT = 120.0
+"""Seconds of silence after which a command counts as lost, unless its caller says otherwise."""
+
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # its thread prints tracebacks; we raise what matters
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a command left: exit status and both outputs as bytes."""
+
+    rc: int
+    stdout: bytes
+    stderr: bytes
+
+
+@dataclass(frozen=True)
+class Account:
+    """How to log in: with a key file, a password, or (neither) the SSH agent and the keys in ~/.ssh."""
+
+    user: str
+    key: Path | None = None
+    password: Secret | None = field(default=None, repr=False)
+
+
+Sock = Callable[[], "socket.socket | paramiko.Channel"]
+"""Opens what the connection runs over, where that is not a plain TCP connection."""
+
+
+class SshClient:
+    """One host and account; safe for use by several threads."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        account: Account,
+        known: paramiko.HostKeys,
+        known_path: Path,
+        *,
+        over: Sock | None = None,
+    ) -> None:
+        self.host, self.port, self.account = host, port, account
+        self._known, self._known_path, self._over = known, known_path, over
+        self._client: paramiko.SSHClient | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def where(self) -> str:
+        """As messages name it."""
+        return f"ssh {self.account.user}@{trust.entry_name(self.host, self.port)}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            if self._client:
+                self._client.close()
+            self._client = None
+
+    def connect(self) -> Self:
+        """Connect and log in. Untrusted (host key), LoginRefused, ConnectionFailed."""
+        self._transport()
+        return self
+
+    def run(self, command: str, *, stdin: bytes = b"", timeout: float = COMMAND_TIMEOUT) -> Output:
+        """Run a command line and wait for it; ``timeout`` in seconds of silence. ConnectionFailed when it is lost."""
+        channel = self.open(command)
+        with contextlib.closing(channel):
+            try:
+                channel.settimeout(timeout)
+                if stdin:
+                    channel.sendall(stdin)
+                channel.shutdown_write()
+                return _collect(channel, timeout)
+            except TimeoutError:
+                raise ConnectionFailed(
+                    f"no sign of life from the command within {timeout:g} s: {command}", where=self.where
+                ) from None
+            except (paramiko.SSHException, OSError, EOFError) as problem:
+                raise ConnectionFailed(f"the connection was lost: {problem}", where=self.where) from None
+
+    def open(self, command: str) -> paramiko.Channel:
+        """Start a command and return its channel, for a caller that talks to it. ConnectionFailed when it cannot."""
+        for last in (False, True):
+            try:
+                channel = self._transport().open_session(timeout=CONNECT_TIMEOUT)
+                channel.exec_command(command)
+            except (paramiko.SSHException, OSError, EOFError) as problem:
+                self.close()
+                if last:
+                    raise ConnectionFailed(f"no command could be started: {problem}", where=self.where) from None
+            else:
+                return channel
+        raise AssertionError("not reached")  # pragma: no cover
+
+    def _transport(self) -> paramiko.Transport:
+        with self._lock:
+            transport = self._client.get_transport() if self._client else None
+            if transport is None or not transport.is_active():
+                self._client = self._connected()
+                transport = self._client.get_transport()
+            if transport is None:
+                raise ConnectionFailed("the connection ended at once", where=self.where)
+            return transport
+
+    def _connected(self) -> paramiko.SSHClient:
+        client = paramiko.SSHClient()
+        client.get_host_keys().update(self._known)
+        client.set_missing_host_key_policy(trust.Strict(self.host, self.port, self._known_path))
+        try:
+            self._log_in(client)
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+    def _log_in(self, client: paramiko.SSHClient) -> None:
+        account = self.account
+        own_keys = account.key is None and account.password is None
+        try:
+            client.connect(
+                self.host,
+                self.port,
+                account.user,
+                password=account.password.reveal() if account.password else None,
+                key_filename=str(account.key) if account.key else None,
+                look_for_keys=own_keys,
+                allow_agent=own_keys,
+                timeout=CONNECT_TIMEOUT,
+                banner_timeout=CONNECT_TIMEOUT,
+                auth_timeout=CONNECT_TIMEOUT,
+                channel_timeout=CONNECT_TIMEOUT,
+                # a channel serves as a socket
+                sock=self._over() if self._over else None,
+            )
+        except paramiko.BadHostKeyException as problem:
+            raise trust.changed(self.host, self.port, self._known_path, problem) from None
+        except paramiko.AuthenticationException as problem:
+            raise self._refused(problem) from None
+        except FileNotFoundError:
+            raise ConnectionFailed(f"there is no key file {account.key}", where=self.where) from None
+        except OperatorError:
+            raise
+        except (paramiko.SSHException, OSError, EOFError) as problem:
+            raise self._failed(problem) from None
+
+    def _refused(self, problem: paramiko.AuthenticationException) -> LoginRefused:
+        means = f"the key {self.account.key}" if self.account.key else "the keys of the SSH agent and ~/.ssh"
+        if self.account.password:
+            means = "the password"
+        return LoginRefused(
+            f"the account {self.account.user} is not let in with {means} ({problem})",
+            where=self.where,
+            next_step=f"check that {self.account.user} exists there and accepts this credential",
+        )
+
+    def _failed(self, problem: Exception) -> ConnectionFailed:
+        text = str(problem) or type(problem).__name__
+        if isinstance(problem, TimeoutError):
+            text = f"no answer within {CONNECT_TIMEOUT:g} s"
+        if isinstance(problem, paramiko.ssh_exception.NoValidConnectionsError):
+            text = "nothing listens there (connection refused)"
+        if isinstance(problem, socket.gaierror):
+            text = f"the name {self.host} is not known"
+        return ConnectionFailed(text, where=self.where, next_step="check address and port, and that sshd runs there")
+
+
+def _collect(channel: paramiko.Channel, silence: float) -> Output:
+    """Read both outputs as they come (reading one after the other can block) until the command has ended."""
+    out, err = bytearray(), bytearray()
+    drain = threading.Thread(target=_drain, args=(channel, err), daemon=True)
+    drain.start()
+    while chunk := channel.recv(65536):
+        out += chunk
+    drain.join(silence)
+    if not channel.status_event.wait(silence):
+        raise TimeoutError
+    return Output(channel.recv_exit_status(), bytes(out), bytes(err))
+
+
+def _drain(channel: paramiko.Channel, into: bytearray) -> None:
+    """Read the error output until it ends; closing the channel ends it at the latest."""
+    while True:
+        try:
+            chunk = channel.recv_stderr(65536)
+        except TimeoutError:
+            continue
+        if not chunk:
+            return
+        into += chunk
