@@ -1,0 +1,168 @@
+"""A drill from end to end: its steps in order, later ones not run after a failure, the teardown always."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+from backup_standard.drill import production, screen, steps, teardown
+from backup_standard.drill.plan import DrillPlan
+from backup_standard.drill.record import DrillRecord, Outcome, StepResult
+from backup_standard.drill.steps import Course, Observed, Tools
+from backup_standard.errors import ConnectionFailed, NotRun, OperatorError
+
+Step = Callable[[Course], Observed]
+
+STEPS: Mapping[str, Step] = {
+    "restore": steps.restore,
+    "boot": steps.power_up,
+    "login": steps.log_in,
+    "network": steps.check_network,
+    "services": steps.check_services,
+}
+"""The steps before the teardown, in their order."""
+
+TEARDOWN = "teardown"
+SCREENS = "artefacts"
+
+
+class Drill:
+    """One guest's drill. A step runs when it is first asked for, after those before it; each runs once.
+
+    Used as a context manager: whatever happens inside, the temporary guest is torn down and the record written.
+    """
+
+    def __init__(self, plan: DrillPlan, tools: Tools) -> None:
+        assert plan.archive is not None or plan.refusal  # noqa: S101 - the plan saw to it
+        self.plan, self.tools = plan, tools
+        self.record = DrillRecord(
+            guest=plan.vmid, name=plan.name, role=plan.role, kind=plan.kind, vmid=plan.vmid,
+            temporary_vmid=plan.temporary_vmid, node=plan.node, archive=plan.archive, class_=tools.class_,
+            run=tools.run, started=dt.datetime.now(dt.UTC),
+            rto_seconds=plan.rto.total_seconds() if plan.rto else None,
+        )  # fmt: skip
+        self.course = Course(plan, tools, self.record)
+        self.remains: list[teardown.Remains] = []
+        self._problems: dict[str, OperatorError] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def step(self, name: str) -> StepResult:
+        """The result of a step, run now if it was not yet: one that ran to its end, well or badly.
+
+        NotRun when an earlier step failed, ConnectionFailed when API or node were lost during the step.
+        """
+        if name == TEARDOWN:
+            self._tear_down()
+        else:
+            self._run_up_to(name)
+        result = self.record.steps[name]
+        if result.outcome is Outcome.NOT_RUN:
+            raise NotRun(f"{name} of guest {self.plan.vmid} was not run: {result.message}")
+        if result.outcome is Outcome.ERROR:
+            raise self._problems[name]
+        return result
+
+    @property
+    def recovery(self) -> float | None:
+        """Seconds from the start of the restore until the services worked."""
+        return self.record.recovery_seconds
+
+    def close(self) -> None:
+        """Tear down if that was not done, and write the record; safe to call again."""
+        if self.record.finished is not None:
+            return
+        try:
+            self._tear_down()
+        finally:
+            for name in STEPS:
+                if name not in self.record.steps:
+                    self._note(name, Outcome.NOT_RUN, 0.0, {}, "it was not asked for")
+            self.record.finished = dt.datetime.now(dt.UTC)
+            self.record.append_to(self.tools.folder)
+
+    def _run_up_to(self, name: str) -> None:
+        for step, run in STEPS.items():
+            if step not in self.record.steps:
+                self._run(step, run)
+            if step == name:
+                return
+
+    def _run(self, name: str, run: Step) -> None:
+        failed = next((step for step in self.record.steps.values() if not step.ok), None)
+        if failed or TEARDOWN in self.record.steps:
+            why = f"{failed.name} failed" if failed else "the temporary guest is gone already"
+            self._note(name, Outcome.NOT_RUN, 0.0, {}, why)
+            return
+        started = time.monotonic()
+        try:
+            observed = run(self.course)
+        except steps.FINDINGS as problem:
+            seconds = time.monotonic() - started
+            lost = isinstance(problem, ConnectionFailed)
+            if lost:
+                self._problems[name] = problem
+            self._note(name, Outcome.ERROR if lost else Outcome.FAILED, seconds, _observed(problem), str(problem))
+            self.course.say(name, f"failed: {str(problem).splitlines()[0]}")
+        except BaseException as problem:
+            seconds = time.monotonic() - started
+            self._note(name, Outcome.FAILED, seconds, {}, f"interrupted: {type(problem).__name__} {problem}".rstrip())
+            raise
+        else:
+            self._note(name, Outcome.OK, time.monotonic() - started, observed, "")
+
+    def _note(self, name: str, outcome: Outcome, seconds: float, observed: Observed, message: str) -> None:
+        self.record.steps[name] = StepResult(name, outcome, round(seconds, 3), observed, message)
+
+    def _tear_down(self) -> None:
+        if TEARDOWN in self.record.steps:
+            return
+        standing = [claim for claim in self.tools.claims.standing() if self._is_own(claim.vmid)]
+        if not standing:
+            self._note(TEARDOWN, Outcome.NOT_RUN, 0.0, {}, "nothing was restored, so there is nothing to delete")
+            return
+        started = time.monotonic()
+        self._take_screen()
+        if self.course.session:
+            self.course.session.close()
+        wrong: list[str] = []
+        try:
+            with self.course.phase(TEARDOWN) as phase:
+                tools = self.tools
+                self.remains = teardown.tear_down_all(tools.api, tools.guard, tools.claims, standing, tools.shell)
+                wrong += [f"left behind: {remains}" for remains in self.remains]
+                self.record.production_after = production.snapshot(tools.api, tools.guests)
+                wrong += production.differences(self.record.production_before, self.record.production_after)
+                phase["deleted"] = [claim.vmid for claim in standing]
+        except OperatorError as problem:
+            wrong.append(str(problem))
+        observed = {"deleted": [claim.vmid for claim in standing], "production": "as before" if not wrong else "see below"}
+        outcome = Outcome.FAILED if wrong else Outcome.OK
+        self._note(TEARDOWN, outcome, time.monotonic() - started, observed, "; ".join(wrong))
+        self.course.say(TEARDOWN, "failed" if wrong else "done")
+
+    def _is_own(self, vmid: int) -> bool:
+        return vmid in {self.plan.temporary_vmid, self.plan.clone_vmid}
+
+    def _take_screen(self) -> None:
+        if self.course.restored is None or "boot" not in self.record.steps:
+            self.record.screenshot_reason = "the guest was never powered on"
+            return
+        with self.course.phase("screen"):
+            taken = screen.capture(self.tools.api, self.tools.open_websocket, self.plan.node, self.course.vmid)
+        self.record.screenshot_reason = taken.reason
+        if taken.png:
+            path = self.tools.folder / SCREENS / f"screen-{self.plan.vmid}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(taken.png)
+            self.record.screenshot = f"{SCREENS}/{path.name}"
+
+
+def _observed(problem: BaseException) -> dict[str, Any]:
+    return problem.observed if isinstance(problem, steps.Wrong) else {}

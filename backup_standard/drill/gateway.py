@@ -1,0 +1,82 @@
+"""The drill gateway: a network namespace on the node that owns the guest's production gateway address.
+
+The guest finds its network as at home, the node's own routes never meet its addresses, and logins and probes start from
+inside the namespace. Guest and gateway share a bridge of their own, so several drills with one gateway address, or with
+equal guest addresses, never meet.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from backup_standard.drill import isolation, names, node_commands
+from backup_standard.drill.guard import Guard
+from backup_standard.drill.ports import Ran, Shell
+from backup_standard.drill.preflight import node_leftovers
+from backup_standard.errors import Refused
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """One guest's gateway on a node. ``address`` has the prefix of the guest's network."""
+
+    vmid: int
+    address: str
+    guest_address: str
+    shell: Shell
+    guard: Guard
+
+    @classmethod
+    def of(cls, vmid: int, guest: str, gateway: str | None, shell: Shell, guard: Guard) -> Gateway:
+        """Plan the gateway of a guest whose address is ``guest`` (with prefix); ``gateway`` None: the first address."""
+        network = ipaddress.ip_interface(guest)
+        own = ipaddress.ip_address(gateway) if gateway else next(network.network.hosts())
+        if own == network.ip:
+            raise Refused(f"guest and gateway of VMID {vmid} would both have the address {own}")
+        return cls(vmid, f"{own}/{network.network.prefixlen}", str(network.ip), shell, guard)
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that logins and probes run in."""
+        return names.namespace(self.vmid)
+
+    @property
+    def own_address(self) -> str:
+        """The gateway's address without prefix."""
+        return self.address.split("/")[0]
+
+    def up(self) -> None:
+        """Make bridge and namespace. Refused when a command fails; what was made by then is removed by :meth:`down`."""
+        for argv in (*node_commands.make_bridge(self.vmid), *node_commands.make_gateway(self.vmid, self.address)):
+            self._must(argv)
+
+    def attach(self, cards: Collection[int]) -> str:
+        """Move the running guest's ports over and prove that it shares the bridge with its gateway alone."""
+        for card in sorted(cards):
+            self._must(node_commands.move_port(self.vmid, card))
+        return isolation.prove_alone(self.shell, vmid=self.vmid, cards=cards)
+
+    def ping(self) -> bool:
+        """Whether the guest answers one echo request of the gateway."""
+        return self._run(node_commands.ping(self.vmid, self.guest_address)).rc == 0
+
+    def _must(self, argv: Sequence[str]) -> None:
+        ran = self._run(argv)
+        if ran.rc != 0:
+            raise Refused(f"{' '.join(argv)} failed on the node: {(ran.stderr or ran.stdout).strip()}")
+
+    def _run(self, argv: Sequence[str]) -> Ran:
+        self.guard.permit_command(argv)
+        return self.shell(argv)
+
+
+def remove(vmid: int, shell: Shell, guard: Guard) -> list[str]:
+    """Remove what exists of a VMID's gateway; returns what is still there afterwards, which should be nothing."""
+    commands = (*node_commands.remove_gateway(vmid), node_commands.remove_port(vmid))
+    for argv in commands:
+        if any(left.split()[-1] == argv[-1] for left in node_leftovers(shell, vmid)):
+            guard.permit_command(argv)
+            shell(argv)
+    return node_leftovers(shell, vmid)

@@ -1,0 +1,202 @@
+"""The ownership guard: the one table of what a drill may write, and the proof that what it touches is its own.
+
+A VMID is ours when it is reserved by the inventory, was proven free before, and a claim on it stands in the run's
+``claims.jsonl``; as soon as the guest shows a configuration, that must carry the drill tag and the run's mark as well.
+The stub that a failed restore leaves has no tag; it counts as ours only while it is empty and a task of ours made it.
+Everything else is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backup_standard.drill import guestconfig, names, node_commands
+from backup_standard.drill.claims import Claim, Claims
+from backup_standard.drill.ports import Reader
+from backup_standard.errors import OperatorError, Refused
+
+Params = Mapping[str, Any]
+
+_RESTORE_KEYS = frozenset(
+    {"vmid", "archive", "storage", "pool", "name", "description", "tags", "onboot", "protection", "template", "bwlimit"}
+)
+_CLONE_KEYS = frozenset({"newid", "full", "storage", "pool", "name", "description", "target"})
+_CONFIG_KEYS = frozenset({"delete", "name", "description", "tags", "onboot", "protection"})
+_STUB_KEYS = frozenset({"memory", "digest", "lock"})
+_DELETABLE = frozenset({"watchdog"})
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What the inventory grants: reserved VMIDs, the isolated bridge, the storage copies are restored to."""
+
+    reserved: names.Reserved
+    bridge: str
+    storage: str
+    pool: str | None = None
+
+
+class Guard:
+    """Says yes or :class:`Refused` to each write; :meth:`permit` for the API, :meth:`permit_command` for the node."""
+
+    def __init__(self, ground: Ground, claims: Claims | None, reader: Reader, *, adopted: Sequence[Claim] = ()) -> None:
+        self.ground, self._claims, self._reader = ground, claims, reader
+        self._adopted = {claim.vmid: claim for claim in adopted}
+
+    def permit(self, method: str, path: str, params: Params) -> None:
+        """Return when the table allows this call on something of ours; Refused otherwise."""
+        for row in TABLE:
+            match = row.path.fullmatch("/" + path.strip("/")) if row.method == method else None
+            if match:
+                row.check(self, match.groupdict(), params)
+                return
+        raise Refused(
+            f"{method} {path} is not among the calls a drill may make", next_step="this is a fault of the suite"
+        )
+
+    def permit_command(self, argv: Sequence[str]) -> None:
+        """Return when the table of node commands allows this one for a VMID we claimed; Refused otherwise."""
+        vmid = node_commands.vmid_of(argv)
+        if vmid is None:
+            raise Refused(f"the command {' '.join(argv)!r} is not among those a drill may run on a node")
+        self.claim_on(vmid)
+
+    def claim_on(self, vmid: int) -> Claim:
+        """The standing claim that makes a VMID ours; Refused when it is not reserved or not claimed."""
+        if vmid not in self.ground.reserved:
+            raise Refused(f"VMID {vmid} is not reserved for drills (reserved: {self.ground.reserved or 'none'})")
+        standing = self._claims.standing() if self._claims else ()
+        claim = self._adopted.get(vmid) or next((claim for claim in standing if claim.vmid == vmid), None)
+        if claim is None:
+            raise Refused(f"VMID {vmid} is reserved, but no claim on it stands in this run")
+        return claim
+
+    def owned(self, node: str, vmid: int, *, stub_allowed: bool = False) -> Claim:
+        """The claim on a guest whose configuration proves that it is ours; Refused otherwise."""
+        claim = self.claim_on(vmid)
+        config = self._reader.get(f"/nodes/{node}/qemu/{vmid}/config")
+        if is_ours(config, claim, stub_allowed=stub_allowed):
+            return claim
+        raise Refused(
+            f"guest {vmid} on {node} is not a drill's: it lacks the tag {names.TAG} or the mark of run {claim.run}",
+            next_step=f"look at guest {vmid}; if it is a leftover, delete it by hand",
+        )
+
+
+def is_ours(config: Mapping[str, Any], claim: Claim, *, stub_allowed: bool = False) -> bool:
+    """Whether a visible configuration belongs to a claim: tag and run, or the bare stub of a restore that we started."""
+    if names.is_tagged(config) and names.run_of(str(config.get("description", ""))) == claim.run:
+        return True
+    return stub_allowed and bool(claim.upids) and is_stub(config)
+
+
+def is_stub(config: Mapping[str, Any]) -> bool:
+    """Whether a configuration is what a failed or unfinished restore shows: no name, disk, card or notes."""
+    return set(config) <= _STUB_KEYS
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: a call, and the check its target must pass."""
+
+    method: str
+    path: re.Pattern[str]
+    check: Callable[[Guard, Mapping[str, str], Params], None]
+
+
+def _restore(guard: Guard, _where: Mapping[str, str], params: Params) -> None:
+    claim = guard.claim_on(int(params["vmid"]))
+    _only(params, _RESTORE_KEYS, "a restore", cards=True)
+    if claim.upids:
+        raise Refused(f"VMID {claim.vmid} was restored before in this run ({claim.upids[0]}); a restore is never repeated")
+    if "archive" not in params:
+        raise Refused("a restore without an archive would make a new guest")
+    if not is_ours(params, claim):
+        raise Refused(f"the restore into {claim.vmid} does not carry the tag {names.TAG} and the mark of run {claim.run}")
+    _on_ground(guard, params)
+
+
+def _clone(guard: Guard, where: Mapping[str, str], params: Params) -> None:
+    _only(params, _CLONE_KEYS, "a clone")
+    guard.owned(where["node"], int(where["vmid"]))
+    claim = guard.claim_on(int(params["newid"]))
+    if claim.upids or str(params.get("full")) != "1":
+        raise Refused(f"clone into {claim.vmid}: only once, and only as a full clone")
+    if names.run_of(str(params.get("description", ""))) != claim.run:
+        raise Refused(f"the clone into {claim.vmid} does not carry the mark of run {claim.run}")
+    _on_ground(guard, params)
+
+
+def _config(guard: Guard, where: Mapping[str, str], params: Params) -> None:
+    media = {key for key, value in params.items() if value == "none,media=cdrom"}
+    _only({key: value for key, value in params.items() if key not in media}, _CONFIG_KEYS, "a drill", cards=True)
+    removed = {key for key in str(params.get("delete", "")).split(",") if key}
+    if not removed <= _DELETABLE:
+        raise Refused(f"a drill may not remove {', '.join(sorted(removed - _DELETABLE))} from a configuration")
+    _on_ground(guard, params)
+    guard.owned(where["node"], int(where["vmid"]))
+
+
+def _tagged(guard: Guard, where: Mapping[str, str], _params: Params) -> None:
+    guard.owned(where["node"], int(where["vmid"]))
+
+
+def _end(guard: Guard, where: Mapping[str, str], params: Params) -> None:
+    _only(params, frozenset({"purge", "destroy-unreferenced-disks", "timeout"}), "the end of a drill")
+    guard.owned(where["node"], int(where["vmid"]), stub_allowed=True)
+
+
+def _task(guard: Guard, where: Mapping[str, str], _params: Params) -> None:
+    vmid = where["upid"].split(":")[6] if where["upid"].count(":") > 6 else ""  # noqa: PLR2004 - upstream: PVE/UPID.pm
+    if not vmid.isdigit() or where["upid"] not in guard.claim_on(int(vmid)).upids:
+        raise Refused(f"task {where['upid']} was not started by this run")
+
+
+def _only(params: Params, allowed: frozenset[str], what: str, *, cards: bool = False) -> None:
+    extra = {key for key in params if key not in allowed and not (cards and re.fullmatch(r"net\d+", key))}
+    if extra:
+        raise Refused(f"{what} may not set {', '.join(sorted(extra))}")
+
+
+def _on_ground(guard: Guard, params: Params) -> None:
+    for number, card in guestconfig.cards({key: str(value) for key, value in params.items()}).items():
+        if card.get("bridge") != guard.ground.bridge:
+            raise Refused(f"net{number} would not be on the isolated bridge {guard.ground.bridge}")
+    if params.get("storage", guard.ground.storage) != guard.ground.storage:
+        raise Refused(f"a drill restores to storage {guard.ground.storage}, not to {params['storage']}")
+    if params.get("pool", guard.ground.pool) != guard.ground.pool:
+        raise Refused(f"a drill uses pool {guard.ground.pool or '(none)'}, not {params['pool']}")
+
+
+def _row(method: str, path: str, check: Callable[[Guard, Mapping[str, str], Params], None]) -> Row:
+    pattern = path.replace("{vmid}", r"(?P<vmid>\d+)")
+    return Row(method, re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern)), check)
+
+
+_GUEST = "/nodes/{node}/qemu/{vmid}"
+TABLE: tuple[Row, ...] = (
+    _row("POST", "/nodes/{node}/qemu", _restore),
+    _row("POST", f"{_GUEST}/clone", _clone),
+    _row("PUT", f"{_GUEST}/config", _config),
+    _row("POST", f"{_GUEST}/status/start", _tagged),
+    _row("POST", f"{_GUEST}/agent/ping", _tagged),
+    _row("POST", f"{_GUEST}/agent/exec", _tagged),
+    _row("POST", f"{_GUEST}/vncproxy", _tagged),
+    _row("POST", f"{_GUEST}/status/stop", _end),
+    _row("DELETE", _GUEST, _end),
+    _row("DELETE", "/nodes/{node}/tasks/{upid}", _task),
+)
+
+
+def try_config(reader: Reader, node: str, vmid: int) -> Mapping[str, Any] | None:
+    """A guest's configuration, or None when there is no such guest (upstream answers 500 "does not exist")."""
+    try:
+        config: Mapping[str, Any] = reader.get(f"/nodes/{node}/qemu/{vmid}/config")
+    except OperatorError as problem:
+        if "does not exist" in str(problem):
+            return None
+        raise
+    return config

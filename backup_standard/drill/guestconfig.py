@@ -1,0 +1,76 @@
+"""Guest configurations as Proxmox writes them: ``key: value`` lines, and values that are comma-separated properties."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+_DRIVE = re.compile(r"(?:ide|sata|scsi|virtio|efidisk|tpmstate)\d+")
+_CARD = re.compile(r"net\d+")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)")
+_FACTOR = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def parse(text: str) -> dict[str, str]:
+    """The keys of a configuration file. Comments, and the sections of snapshots behind the first ``[``, are left out."""
+    keys: dict[str, str] = {}
+    for line in text.splitlines():
+        if line.startswith("["):
+            break
+        key, colon, value = line.partition(":")
+        if colon and not line.startswith("#"):
+            keys[key.strip()] = value.strip()
+    return keys
+
+
+def properties(value: str) -> dict[str, str]:
+    """``virtio=BC:24:…,bridge=vmbr0`` as a mapping. A part without ``=`` (the volume of a drive) has the key ""."""
+    found: dict[str, str] = {}
+    for part in value.split(","):
+        key, equals, text = part.partition("=")
+        found[key if equals else ""] = text if equals else key
+    return found
+
+
+def drives(config: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Every drive: key and value, CD drives included."""
+    return ((key, value) for key, value in config.items() if _DRIVE.fullmatch(key))
+
+
+def is_cdrom(value: str) -> bool:
+    """Whether a drive is a CD drive (an ISO, a cloud-init image, or empty)."""
+    return properties(value).get("media") == "cdrom"
+
+
+def disks(config: Mapping[str, str]) -> dict[str, str]:
+    """The drives that hold data: key and volume."""
+    return {key: properties(value).get("", "") for key, value in drives(config) if not is_cdrom(value)}
+
+
+def disk_bytes(config: Mapping[str, str]) -> int:
+    """The sum of the sizes that the drives with data state, in bytes."""
+    sizes = (properties(value).get("size", "0") for _key, value in drives(config) if not is_cdrom(value))
+    return sum(_bytes(size) for size in sizes)
+
+
+def cards(config: Mapping[str, str]) -> dict[int, dict[str, str]]:
+    """The network cards by number, each as its properties (``model`` and ``macaddr`` among them)."""
+    found: dict[int, dict[str, str]] = {}
+    for key, value in config.items():
+        if _CARD.fullmatch(key):
+            found[int(key[3:])] = _card(properties(value))
+    return found
+
+
+def _card(parts: dict[str, str]) -> dict[str, str]:
+    models = {key: value for key, value in parts.items() if value.count(":") == 5 and key != "macaddr"}  # noqa: PLR2004 - a MAC address
+    if models:
+        model, mac = next(iter(models.items()))
+        rest = {key: value for key, value in parts.items() if key != model}
+        return {**rest, "model": model, "macaddr": mac}
+    return {**{key: value for key, value in parts.items() if key}, "model": parts.get("model", parts.get("", ""))}
+
+
+def _bytes(text: str) -> int:
+    match = _SIZE.fullmatch(text)
+    return int(float(match[1]) * _FACTOR[match[2]]) if match else 0

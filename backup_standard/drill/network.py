@@ -1,0 +1,128 @@
+"""The restored guest's network: its own addresses are up, the gateway and it exchange traffic, production is out of reach."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backup_standard import waiting
+from backup_standard.drill.ports import Ran
+
+Run = Callable[[Sequence[str]], Ran]
+
+NODE_PORTS = (8006, 22)
+"""What a Proxmox node answers on: API and SSH."""
+_NOT_FOUND = frozenset({126, 127})
+_MOST_NEIGHBOURS = 3
+
+
+class NetworkFailed(Exception):
+    """Something about the guest's network is not as at home; the text lists it."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the guest's network should look like. ``address`` with prefix; MACs in lower case, as in the archive."""
+
+    address: str
+    gateway: str
+    macs: tuple[str, ...]
+    interface: str | None = None
+
+
+@dataclass(frozen=True)
+class Production:
+    """What must not answer: the node's own addresses, and addresses of other guests."""
+
+    node: tuple[str, ...]
+    guests: tuple[str, ...] = ()
+
+    @classmethod
+    def around(cls, node_network: Iterable[Mapping[str, Any]], guests: Mapping[int, str], own: str) -> Production:
+        """From the node's network (API) and the addresses the inventory gives; ``own`` is the drilled guest's."""
+        node = {str(item[key]).split("/")[0] for item in node_network for key in ("cidr", "cidr6") if item.get(key)}
+        plain = {str(ipaddress.ip_interface(address).ip) for address in guests.values()}
+        others = sorted(plain - {str(ipaddress.ip_interface(own).ip)} - node)
+        return cls(tuple(sorted(node)), tuple(others[:_MOST_NEIGHBOURS]))
+
+
+def check_addresses(interfaces: Callable[[], Mapping[str, Mapping[str, Any]]], expected: Expected, *, timeout: float) -> str:
+    """Wait for the expected address on the expected card; returns "eth0 10.0.0.20/24". NetworkFailed with what is there."""
+    wanted = ipaddress.ip_interface(expected.address)
+
+    def holder(found: Mapping[str, Mapping[str, Any]]) -> str:
+        return next(
+            (name for name, facts in found.items() if wanted in map(ipaddress.ip_interface, facts["addresses"])), ""
+        )
+
+    try:
+        found = waiting.until(
+            interfaces, ready=lambda seen: bool(holder(seen)), timeout=timeout, what=f"address {wanted} in the guest"
+        )
+    except waiting.NotReady as problem:
+        raise NetworkFailed(str(problem)) from None
+    name = holder(found)
+    mac = str(found[name]["mac"])
+    if expected.interface and name != expected.interface:
+        raise NetworkFailed(f"{wanted} is on {name}, not on {expected.interface}")
+    if mac not in expected.macs:
+        raise NetworkFailed(f"{name} has MAC {mac}; the archive says {', '.join(expected.macs)}")
+    return f"{name} {wanted}"
+
+
+def parse_ip_addr(text: str) -> dict[str, dict[str, Any]]:
+    """The interfaces of ``ip -j addr`` in the shape that the agent's are in."""
+    return {
+        str(link["ifname"]): {
+            "mac": str(link.get("address", "")).lower(),
+            "addresses": [f"{ip['local']}/{ip['prefixlen']}" for ip in link.get("addr_info", [])],
+        }
+        for link in json.loads(text or "[]")
+        if link.get("ifname") != "lo"
+    }
+
+
+def check_gateway(ping_guest: Callable[[], bool], run: Run, expected: Expected, *, timeout: float) -> dict[str, Any]:
+    """Both ways: the gateway pings the guest, the guest pings the gateway. Returns what was shown; NetworkFailed else."""
+    try:
+        waiting.until(ping_guest, timeout=timeout, what=f"guest {expected.address} answers a ping of its gateway")
+    except waiting.NotReady as problem:
+        raise NetworkFailed(str(problem)) from None
+    back = run(("ping", "-c", "1", "-W", "2", "-n", expected.gateway))
+    if back.rc in _NOT_FOUND:
+        return {"gateway_to_guest": "ping answered", "guest_to_gateway": "not shown: the guest has no ping"}
+    if back.rc != 0:
+        raise NetworkFailed(f"the guest gets no answer from its gateway {expected.gateway}")
+    return {"gateway_to_guest": "ping answered", "guest_to_gateway": "ping answered"}
+
+
+def check_unreachable(run: Run, production: Production) -> list[str]:
+    """Try production from inside the guest; returns what was tried in vain, NetworkFailed names what answered."""
+    tried, answered, unable = [], [], []
+    for what, argv in _attempts(production):
+        ran = run(argv)
+        if ran.rc == 0:
+            answered.append(what)
+        elif ran.rc in _NOT_FOUND:
+            unable.append(what)
+        else:
+            tried.append(what)
+    if answered:
+        raise NetworkFailed(f"production answers the restored guest: {', '.join(answered)}")
+    if not tried and not unable:
+        raise NetworkFailed("no address of production is known (SDN.Audit on the node's bridges?), so nothing was tried")
+    if unable and not tried:
+        raise NetworkFailed(f"the guest has no means to try {', '.join(unable)}, so nothing shows that it cannot")
+    return tried
+
+
+def _attempts(production: Production) -> Iterable[tuple[str, Sequence[str]]]:
+    for address in production.node:
+        for port in NODE_PORTS:
+            device = f"/dev/tcp/{ipaddress.ip_address(address)}/{port}"
+            yield f"node {address} port {port}", ("timeout", "3", "bash", "-c", f"exec 3<>{device}")
+    for address in production.guests:
+        yield f"guest {address}", ("ping", "-c", "1", "-W", "1", "-n", address)

@@ -1,0 +1,98 @@
+"""Every command that a drill runs as root on a node, in one table: making and removing a guest's gateway.
+
+Nothing else may be run through the guard; what only looks (``ip -j …``) goes over the node's Host directly.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+
+from backup_standard.drill import names
+
+Argv = tuple[str, ...]
+
+
+def make_bridge(vmid: int) -> tuple[Argv, ...]:
+    """A bridge for one guest and its gateway, without any address, link-local ones included."""
+    bridge = names.drill_bridge(vmid)
+    return (
+        ("ip", "link", "add", "name", bridge, "type", "bridge"),
+        ("ip", "link", "set", "dev", bridge, "addrgenmode", "none"),
+        ("ip", "link", "set", "dev", bridge, "up"),
+    )
+
+
+def make_gateway(vmid: int, address: str) -> tuple[Argv, ...]:
+    """A namespace with one card on that bridge, which owns ``address`` (with prefix)."""
+    space, port, card = names.namespace(vmid), names.gateway_port(vmid), names.GATEWAY_SIDE
+    return (
+        ("ip", "netns", "add", space),
+        ("ip", "link", "add", port, "type", "veth", "peer", "name", card, "netns", space),
+        ("ip", "link", "set", "dev", port, "master", names.drill_bridge(vmid)),
+        ("ip", "link", "set", "dev", port, "up"),
+        ("ip", "-n", space, "addr", "add", address, "dev", card),
+        ("ip", "-n", space, "link", "set", "dev", card, "up"),
+        ("ip", "-n", space, "link", "set", "dev", "lo", "up"),
+    )
+
+
+def move_port(vmid: int, index: int) -> Argv:
+    """Move a guest's port from the isolated bridge to the drill's own."""
+    return ("ip", "link", "set", "dev", names.guest_port(vmid, index), "master", names.drill_bridge(vmid))
+
+
+def remove_gateway(vmid: int) -> tuple[Argv, ...]:
+    """Remove namespace (its card goes with it) and bridge."""
+    return (("ip", "netns", "del", names.namespace(vmid)), ("ip", "link", "del", "dev", names.drill_bridge(vmid)))
+
+
+def remove_port(vmid: int) -> Argv:
+    """Remove the node's side of the gateway's card, where it outlived its namespace."""
+    return ("ip", "link", "del", "dev", names.gateway_port(vmid))
+
+
+def ping(vmid: int, address: str) -> Argv:
+    """One echo request from the gateway to the guest."""
+    return ("ip", "netns", "exec", names.namespace(vmid), "ping", "-c", "1", "-W", "2", "-n", address)
+
+
+_CARD = re.escape(names.GATEWAY_SIDE)
+_SHAPES = tuple(
+    re.compile(shape)
+    for shape in (
+        r"ip link add name db(?P<v>\d+) type bridge",
+        r"ip link set dev db(?P<v>\d+) (?:addrgenmode none|up)",
+        r"ip netns (?:add|del) drill(?P<v>\d+)",
+        rf"ip link add dg(?P<v>\d+) type veth peer name {_CARD} netns drill(?P=v)",
+        r"ip link set dev dg(?P<v>\d+) master db(?P=v)",
+        r"ip link set dev dg(?P<v>\d+) up",
+        rf"ip -n drill(?P<v>\d+) addr add (?P<prefixed>\S+) dev {_CARD}",
+        rf"ip -n drill(?P<v>\d+) link set dev (?:{_CARD}|lo) up",
+        r"ip link set dev tap(?P<v>\d+)i\d+ master db(?P=v)",
+        r"ip link del dev (?:db|dg)(?P<v>\d+)",
+        r"ip netns exec drill(?P<v>\d+) ping -c 1 -W 2 -n (?P<address>\S+)",
+    )
+)
+
+
+def vmid_of(argv: Sequence[str]) -> int | None:
+    """The temporary VMID that an allowed command acts for; None when the table does not have the command."""
+    if any(re.search(r"\s", part) for part in argv):
+        return None
+    for shape in _SHAPES:
+        match = shape.fullmatch(" ".join(argv))
+        if match and _addresses_are_addresses(match):
+            return int(match["v"])
+    return None
+
+
+def _addresses_are_addresses(match: re.Match[str]) -> bool:
+    groups = match.groupdict()
+    try:
+        ipaddress.ip_interface(groups.get("prefixed") or "127.0.0.1/8")
+        ipaddress.ip_address(groups.get("address") or "127.0.0.1")
+    except ValueError:
+        return False
+    return True

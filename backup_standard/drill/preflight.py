@@ -1,0 +1,135 @@
+"""Live checks right before a restore: the temporary VMID is free everywhere, there is room, no backup runs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import zoneinfo
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from backup_standard.drill import names, window
+from backup_standard.drill.plan import DrillPlan
+from backup_standard.drill.ports import Reader, Shell
+from backup_standard.errors import ApiError, MissingPrivilege, Refused
+from backup_standard.model import BackupJob
+from backup_standard.quantities import say_size
+
+_THICK = frozenset({"lvm", "iscsidirect", "iscsi"})
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the facts of this run say of the site around a drill."""
+
+    jobs: tuple[BackupJob, ...]
+    timezone: str
+
+
+def check(plan: DrillPlan, api: Reader, surroundings: Surroundings, shell: Shell | None) -> dict[str, Any]:
+    """Prove that the drill may begin. Refused lists every objection; returns what was seen, for the record."""
+    if plan.refusal:
+        raise Refused(plan.refusal)
+    vmids = [vmid for vmid in (plan.temporary_vmid, plan.clone_vmid) if vmid]
+    objections = [*_window(plan, api, surroundings), *_space(plan, api)]
+    for vmid in vmids:
+        objections += [*taken(api, vmid), *references(api, vmid), *_jobs_naming(surroundings.jobs, vmid)]
+        objections += [f"volume {volid} of VMID {vmid} exists" for volid in volumes(api, plan.node, vmid)]
+        objections += [f"{left} exists on {plan.node}" for left in node_leftovers(shell, vmid)] if shell else []
+    if objections:
+        raise Refused(
+            "the drill may not begin: " + "; ".join(objections),
+            next_step="backup-standard reap --inventory FILE --dry-run shows what earlier drills left behind",
+        )
+    return {"proven_free": vmids}
+
+
+def taken(api: Reader, vmid: int) -> Iterator[str]:
+    """Whether a guest has this VMID, anywhere in the cluster and also where it is hidden from the token."""
+    resources = api.get("/cluster/resources", type="vm")
+    for guest in resources:
+        if guest.get("vmid") == vmid:
+            yield f"VMID {vmid} is taken by {guest.get('name', 'a guest')!r} on {guest.get('node')}"
+            return
+    try:
+        api.get("/cluster/nextid", vmid=vmid)
+    except ApiError as answer:
+        yield f"VMID {vmid} is taken ({answer.parameters.get('vmid', answer.text).strip()})"
+
+
+def references(api: Reader, vmid: int) -> Iterator[str]:
+    """High availability and replication entries that name a VMID; they would apply to the copy at once."""
+    for resource in api.get("/cluster/ha/resources"):
+        if str(resource.get("sid", "")).endswith(f":{vmid}"):
+            yield f"high availability manages {resource['sid']}"
+    for job in api.get("/cluster/replication"):
+        if int(job.get("guest", 0)) == vmid:
+            yield f"replication job {job.get('id')} names VMID {vmid}"
+
+
+def volumes(api: Reader, node: str, vmid: int) -> list[str]:
+    """The volumes of a VMID on every storage of the node that this token can list, archives left out.
+
+    An archive belongs to the VMID it was made of and is never touched by a drill.
+    """
+    found: list[str] = []
+    for storage in _disk_storages(api, node):
+        try:
+            content = api.get(f"/nodes/{node}/storage/{storage}/content", vmid=vmid)
+        except (MissingPrivilege, ApiError):
+            continue
+        found += [item["volid"] for item in content if item.get("content") in {"images", "rootdir"}]
+    return sorted(found)
+
+
+def node_leftovers(shell: Shell, vmid: int) -> list[str]:
+    """Namespace, bridge and ports of a VMID's gateway that exist on the node."""
+    listed = shell(("ip", "netns", "list")).stdout.splitlines()
+    found = [f"network namespace {line.split()[0]}" for line in listed if line.split()[:1] == [names.namespace(vmid)]]
+    links = shell(("ip", "-o", "link", "show")).stdout
+    for port in (names.drill_bridge(vmid), names.gateway_port(vmid)):
+        if re.search(rf"^\d+: {port}[@:]", links, re.MULTILINE):
+            found.append(f"network device {port}")
+    return found
+
+
+def _disk_storages(api: Reader, node: str) -> list[str]:
+    shown = api.get(f"/nodes/{node}/storage")
+    return [
+        str(item["storage"])
+        for item in shown
+        if item.get("active") and {"images", "rootdir"} & set(str(item.get("content", "")).split(","))
+    ]
+
+
+def _jobs_naming(jobs: Iterable[BackupJob], vmid: int) -> Iterator[str]:
+    for job in jobs:
+        if vmid in job.vmids:
+            yield f"{job} names VMID {vmid} and would back the copy up"
+
+
+def _window(plan: DrillPlan, api: Reader, surroundings: Surroundings) -> Iterator[str]:
+    now = float(api.get(f"/nodes/{plan.node}/time")["time"])
+    zone: dt.tzinfo = zoneinfo.ZoneInfo(surroundings.timezone)
+    reason = window.conflict(surroundings.jobs, now=now, estimate=plan.estimate, say=zone)
+    if reason:
+        yield reason
+    for task in api.get(f"/nodes/{plan.node}/tasks", source="active", typefilter="vzdump"):
+        if not task.get("endtime"):
+            yield f"a backup is running on {plan.node} ({task.get('upid')})"
+
+
+def _space(plan: DrillPlan, api: Reader) -> Iterator[str]:
+    status = api.get(f"/nodes/{plan.node}/storage/{plan.storage}/status")
+    if not status.get("active"):
+        yield f"storage {plan.storage} is not active on {plan.node}"
+        return
+    if "images" not in str(status.get("content", "")).split(","):
+        yield f"storage {plan.storage} does not hold guest disks (content {status.get('content')})"
+    copies = 2 if plan.clone_vmid and plan.template else 1
+    thick = status.get("type") in _THICK
+    needed = plan.disk_bytes * copies if thick else (plan.archive.size or 0 if plan.archive else 0)
+    available = int(status.get("avail", 0))
+    if available < needed:
+        yield f"storage {plan.storage} has {say_size(available)} free; the copy needs {say_size(needed)}"

@@ -1,0 +1,43 @@
+"""Production as it was before a drill, and whether it is exactly so afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from backup_standard.drill import guestconfig
+from backup_standard.drill.guard import try_config
+from backup_standard.drill.ports import Reader
+
+Snapshot = dict[str, Any]
+
+
+def snapshot(api: Reader, vmids: Iterable[int]) -> Snapshot:
+    """Configuration digest, power state and disk volumes of each guest, by VMID as text; "gone" where there is none."""
+    where = {int(item["vmid"]): item for item in api.get("/cluster/resources", type="vm") if "vmid" in item}
+    return {str(vmid): _one(api, vmid, where.get(vmid)) for vmid in sorted(vmids)}
+
+
+def _one(api: Reader, vmid: int, resource: Mapping[str, Any] | None) -> Any:
+    if resource is None:
+        return "gone"
+    if resource.get("type") != "qemu":
+        return {"node": resource["node"], "status": resource.get("status")}
+    config = try_config(api, str(resource["node"]), vmid)
+    if config is None:
+        return "gone"
+    return {
+        "node": resource["node"],
+        "status": resource.get("status"),
+        "digest": config.get("digest"),
+        "volumes": guestconfig.disks({key: str(value) for key, value in config.items()}),
+    }
+
+
+def differences(before: Snapshot, after: Snapshot) -> list[str]:
+    """What changed, in words; empty when production is exactly as before."""
+    return [
+        f"guest {vmid} was {before.get(vmid, 'absent')} and is {after.get(vmid, 'absent')}"
+        for vmid in sorted(before.keys() | after.keys(), key=int)
+        if before.get(vmid) != after.get(vmid)
+    ]

@@ -1,0 +1,29 @@
+"""When a drill may run: never near the nightly backups. Pure; moments are seconds since the epoch, by the node's clock."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+
+from backup_standard.model import BackupJob
+
+QUIET_BEFORE = dt.timedelta(minutes=30)
+"""Drills stay out this long before a planned run."""
+STARTING = dt.timedelta(minutes=3)
+"""How long after its planned time a run may take to appear among the tasks."""
+
+
+def conflict(jobs: Iterable[BackupJob], *, now: float, estimate: dt.timedelta, say: dt.tzinfo) -> str:
+    """Why a drill may not start now, or "". ``estimate`` is how long it may take, ``say`` the zone to name times in.
+
+    A job that takes all guests, or a pool's, would back the temporary guest up: its run must not begin before the end.
+    """
+    for job in jobs:
+        if not job.enabled:
+            continue
+        ahead = max(QUIET_BEFORE, estimate) if job.selection in {"all", "pool"} else QUIET_BEFORE
+        for run in job.runs:
+            if run - ahead.total_seconds() <= now < run + STARTING.total_seconds():
+                start = dt.datetime.fromtimestamp(run, tz=say).strftime("%H:%M")
+                return f"{job} runs at {start}; a drill that begins now could meet it"
+    return ""
