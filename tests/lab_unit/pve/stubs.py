@@ -39,7 +39,7 @@ def bare_site(version: Version = "9.2") -> Site:
 
 def ask(site: Site, method: str, path: str, token: str = ROOT, /, **params: Any) -> Answer:
     """One request, without the network."""
-    named = {name.replace("_", "-") if name != "max_relocate" else name: value for name, value in params.items()}
+    named = {name.replace("_", "-"): value for name, value in params.items()}
     return answer(site, Request(method, path, named, authorization=token))
 
 
