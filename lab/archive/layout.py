@@ -90,6 +90,11 @@ class Totals:
         self.zero_blocks += zeros
         self.partial += zeros if mask else 0
 
+    def count_zeros(self, clusters: int) -> None:
+        """Count whole clusters of zeros."""
+        self.clusters += clusters
+        self.zero_blocks += clusters * BLOCKS_PER_CLUSTER
+
     @property
     def bytes(self) -> int:
         """Bytes of all clusters, zeros included ("total bytes read")."""

@@ -101,6 +101,8 @@ class VmaReader:
         expected = layout.EXTENT.unpack_from(head)[2]
         if blocks != expected:
             raise ArchiveDamaged(f"wrong vma extent block count ({blocks} != {expected})")
+        if not blocks and self._zeros(slots, seen):
+            return
         data = self._read_up_to(blocks * BLOCK)
         if len(data) < blocks * BLOCK:
             raise ArchiveDamaged(f"short vma extent ({len(data) + len(head)} < {blocks * BLOCK + len(head)})")
@@ -115,6 +117,16 @@ class VmaReader:
                 _store(disks[device.name], cluster * CLUSTER, mask, view[at : at + stored * BLOCK])
             at += stored * BLOCK
             self.totals.count(device, cluster, mask)
+
+    def _zeros(self, slots: tuple[int, ...], seen: Mapping[int, bytearray]) -> bool:
+        """Take an extent of neighbouring clusters of zeros at once; False when it is not of that simple kind."""
+        number, first, stop = slots[0] >> 32, slots[0] & 0xFFFFFFFF, (slots[0] & 0xFFFFFFFF) + len(slots)
+        simple = number in seen and stop < len(seen[number]) and slots == tuple(range(slots[0], slots[0] + len(slots)))
+        if not simple or seen[number].find(1, first, stop) >= 0:
+            return False
+        seen[number][first:stop] = b"\1" * len(slots)
+        self.totals.count_zeros(len(slots))
+        return True
 
     def _check_extent(self, head: bytes) -> tuple[int, ...]:
         """Check an extent's header and return its slots."""

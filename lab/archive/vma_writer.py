@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from lab.archive import layout
@@ -70,6 +70,7 @@ class VmaWriter:
         self._slots: list[int] = []
         self._pieces: list[bytes] = []
         self._blocks = 0
+        self._report: Callable[[], None] = lambda: None
         self.totals = Totals()
         out.write(pack_header(header))
 
@@ -79,26 +80,40 @@ class VmaWriter:
         ``progress`` is told bytes of disk, zeros included. ValueError when a disk is missing or has another size.
         """
         whole = sum(disk.size for disk in self._header.disks)
+        self._report = lambda: progress(min(self.totals.bytes, whole), whole)
         for entry in self._header.disks:
             if entry.device not in disks or disks[entry.device].size != entry.size:
                 raise ValueError(f"the header names {entry.device} with {entry.size} bytes; no such disk was given")
         for number, entry in enumerate(self._header.disks, 1):
             device = Device(number, entry.device, entry.size)
-            for cluster, data in _clusters(disks[entry.device]):
-                self._add(device, cluster, data)
-                if len(self._slots) == layout.EXTENT_SLOTS:
-                    self._flush()
-                    progress(min(self.totals.bytes, whole), whole)
+            for cluster, stop, data in _pieces(disks[entry.device]):
+                if data is None:
+                    self._add_zeros(device, cluster, stop)
+                else:
+                    self._add(device, cluster, data)
         self._flush()
         progress(whole, whole)
         return self.totals
 
-    def _add(self, device: Device, cluster: int, data: bytes | None) -> None:
+    def _add_zeros(self, device: Device, first: int, stop: int) -> None:
+        """Add clusters of zeros; the last one of a disk that ends within a block goes the longer way."""
+        end = device.clusters - 1 if stop == device.clusters else stop
+        while first < end:
+            following = min(end, first + layout.EXTENT_SLOTS - len(self._slots))
+            self._slots += range(device.number << 32 | first, device.number << 32 | following)
+            self.totals.count_zeros(following - first)
+            self._flush_full()
+            first = following
+        if end < stop:
+            self._add(device, end, ZERO_CLUSTER)
+
+    def _add(self, device: Device, cluster: int, data: bytes) -> None:
         cut = device.cut_block if cluster == device.clusters - 1 else 0
-        mask = 0 if data is None and not cut else self._store(data or ZERO_CLUSTER, cut)
+        mask = self._store(data, cut)
         self._slots.append(mask << 48 | device.number << 32 | cluster)
         self._blocks += mask.bit_count()
         self.totals.count(device, cluster, mask)
+        self._flush_full()
 
     def _store(self, data: bytes, cut: int) -> int:
         """Keep the blocks of a cluster that are not zero, and those in the mask ``cut``; return the mask of them."""
@@ -115,6 +130,10 @@ class VmaWriter:
                 self._pieces.append(block)
         return mask
 
+    def _flush_full(self) -> None:
+        if len(self._slots) == layout.EXTENT_SLOTS:
+            self._flush()
+
     def _flush(self) -> None:
         if not self._slots:
             return
@@ -123,18 +142,26 @@ class VmaWriter:
         self._out.write(layout.seal(bytearray(head + layout.SLOTS.pack(*slots)), layout.EXTENT_MD5))
         self._out.write(b"".join(self._pieces))
         self._slots, self._pieces, self._blocks = [], [], 0
+        self._report()
 
 
-def _clusters(disk: Disk) -> Iterator[tuple[int, bytes | None]]:
-    """Every cluster of a disk with its bytes (the last one padded with zeros), None where the disk has a hole."""
+def _pieces(disk: Disk) -> Iterator[tuple[int, int, bytes | None]]:
+    """A disk from beginning to end: (first, stop, None) for clusters in a hole, (number, number + 1, bytes) for others.
+
+    The last cluster is padded with zeros.
+    """
     following, count = 0, -(-disk.size // CLUSTER)
     for start, end in disk.ranges():
         first = max(start // CLUSTER, following)
-        stop = -(-end // CLUSTER)
-        yield from ((number, None) for number in range(following, first))
+        stop = max(-(-end // CLUSTER), first)
+        if first > following:
+            yield following, first, None
         for at in range(first * CLUSTER, stop * CLUSTER, READ):
             length = min(READ, stop * CLUSTER - at)
             data = disk.read_at(at, length).ljust(length, b"\0")
-            yield from (((at + piece) // CLUSTER, data[piece : piece + CLUSTER]) for piece in range(0, length, CLUSTER))
-        following = max(stop, following)
-    yield from ((number, None) for number in range(following, count))
+            for piece in range(0, length, CLUSTER):
+                number = (at + piece) // CLUSTER
+                yield number, number + 1, data[piece : piece + CLUSTER]
+        following = stop
+    if following < count:
+        yield following, count, None

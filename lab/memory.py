@@ -1,0 +1,204 @@
+"""The machinery of the lab in memory: for tests that restore, boot and delete a guest within milliseconds.
+
+Archives are real ones (VMA and tar, compressed), volumes are sparse, and a guest is what its disk says it is
+(:class:`lab.scripted.image.GuestImage`): a restored copy of a guest is that guest, a damaged disk does not boot.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from lab.hypervisor import AgentSilent, CommandResult, HypervisorError, drive_keys
+from lab.memory_node import MemoryNode
+from lab.scripted.guest import ScriptedGuest, container_image
+from lab.scripted.image import GuestImage
+from lab.scripted.machine import Machine, card_options
+from lab.scripted.storehouse import Storehouse, tar_of
+
+
+@dataclass
+class Faults:
+    """What goes wrong with guests on request, by VMID (also for copies that do not run yet).
+
+    ``boot_seconds``: until a guest answers. ``stopped_services``: units that do not come up.
+    """
+
+    dead_agents: set[int] = field(default_factory=set)
+    refused_passwords: set[int] = field(default_factory=set)
+    stopped_services: dict[int, set[str]] = field(default_factory=dict)
+    boot_seconds: dict[int, float] = field(default_factory=dict)
+
+
+class MemoryHypervisor(Storehouse):
+    """See :class:`lab.hypervisor.Hypervisor`. ``capacity`` in bytes, for each storage; use it as a context manager."""
+
+    def __init__(self, node: MemoryNode | None = None, *, capacity: int = 64 << 30) -> None:
+        super().__init__(node or MemoryNode(), capacity)
+        self.faults = Faults()
+        self.machines: dict[int, Machine] = {}
+        self._pids = itertools.count(5000)
+        self._folder: Path | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Switch every guest off and remove the sockets of their consoles."""
+        for vmid in list(self.machines):
+            self.stop(vmid)
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def _in_use(self) -> set[str]:
+        return {volid for machine in self.machines.values() for volid in machine.volids.values()}
+
+    def start(self, vmid: int, config: Mapping[str, str], volids: Mapping[str, str], *, paused: bool = False) -> None:
+        """Power a guest on; its system is what the disk it boots from describes."""
+        with self._lock:
+            if vmid in self.machines:
+                raise HypervisorError(f"VM {vmid} already running")
+            for volid in volids.values():
+                if volid not in self.disks:
+                    raise HypervisorError(f"Could not open '{self.path(volid)}': No such file or directory")
+            self._check_bridges(config)
+            container = "rootfs" in volids
+
+            def boot() -> ScriptedGuest | None:
+                image = self._container(config, volids["rootfs"]) if container else self._image(config, volids)
+                return self._guest(vmid, image) if image else None
+
+            self.machines[vmid] = Machine(vmid, dict(config), dict(volids), self.node.host.network, boot,
+                                          paused=paused, pid=next(self._pids))
+
+    def _check_bridges(self, config: Mapping[str, str]) -> None:
+        links = self.node.host.network.links("")
+        for key, value in config.items():
+            bridge = card_options(value).get("bridge", "") if key.startswith("net") and key[3:].isdigit() else ""
+            if bridge and (bridge not in links or links[bridge].kind != "bridge"):
+                raise HypervisorError(f"bridge '{bridge}' does not exist")
+
+    def _image(self, config: Mapping[str, str], volids: Mapping[str, str]) -> GuestImage | None:
+        order = config.get("boot", "").removeprefix("order=").split(";")
+        keys = [key for key in order if key in volids] or [key for key in drive_keys(config) if key in volids]
+        return GuestImage.read(self.disks[volids[keys[0]]]) if keys else None
+
+    def _container(self, config: Mapping[str, str], volid: str) -> GuestImage:
+        cards = [card_options(value) for key, value in sorted(config.items()) if key.startswith("net")]
+        addresses = [[card["ip"]] if "/" in card.get("ip", "") else [] for card in cards]
+        return container_image(tar_of(self.disks[volid]).read(), addresses)
+
+    def _guest(self, vmid: int, image: GuestImage) -> ScriptedGuest:
+        guest = ScriptedGuest(image, boot_seconds=self.faults.boot_seconds.get(vmid, 0.0), clock=self.node.now)
+        for name in self.faults.stopped_services.get(vmid, ()):
+            guest.host.services[name].active = "inactive"
+        guest.password_refused = vmid in self.faults.refused_passwords
+        return guest
+
+    def _machine(self, vmid: int) -> Machine:
+        machine = self.machines.get(vmid)
+        if machine is None:
+            raise HypervisorError(f"VM {vmid} not running")
+        return machine
+
+    def guest(self, vmid: int) -> ScriptedGuest:
+        """Return the system that runs in a guest; HypervisorError when none does."""
+        guest = self._machine(vmid).guest
+        if guest is None:
+            raise HypervisorError(f"VM {vmid} runs no system")
+        return guest
+
+    def stop(self, vmid: int) -> None:
+        """Cut the power."""
+        with self._lock:
+            self._machine(vmid).power_off()
+            del self.machines[vmid]
+
+    def reset(self, vmid: int) -> None:
+        """Boot again without leaving the machine."""
+        with self._lock:
+            self._machine(vmid).boot()
+
+    def is_running(self, vmid: int) -> bool:
+        """Tell whether the guest is powered on."""
+        return vmid in self.machines
+
+    def uptime(self, vmid: int) -> int:
+        """Return whole seconds since power-on."""
+        return int(time.monotonic() - self._machine(vmid).started)
+
+    def pid(self, vmid: int) -> int | None:
+        """Return the number of the guest's process on the node."""
+        return self.machines[vmid].pid if vmid in self.machines else None
+
+    def agent(self, vmid: int, command: str, arguments: Mapping[str, object], timeout: float) -> object:
+        """Make one guest-agent call; a dead agent is silent at once, it does not let ``timeout`` pass."""
+        machine = self._machine(vmid)
+        if machine.agent is None or vmid in self.faults.dead_agents or machine.state != "running":
+            raise AgentSilent(f"{command}: no answer within {timeout:g} s")
+        if command == "guest-shutdown":
+            machine.agent.call("guest-ping", {})
+            self.stop(vmid)
+            return {}
+        return machine.agent.call(command, arguments)
+
+    def monitor(self, vmid: int, command: str) -> str:
+        """Run one command of the human monitor; an unknown one is told as QEMU tells it."""
+        machine = self._machine(vmid)
+        name, _space, argument = command.strip().partition(" ")
+        if name == "screendump" and argument:
+            self.node.write(argument.split()[0], machine.picture())
+        elif name == "stop":
+            machine.state = "paused"
+        elif name == "cont":
+            self._continue(machine)
+        elif name == "system_powerdown":
+            self._power_down(machine)
+        elif name == "system_reset":
+            machine.boot()
+        elif name == "sendkey" and argument:
+            return ""
+        else:
+            return machine.information(command.strip())
+        return ""
+
+    def _continue(self, machine: Machine) -> None:
+        if machine.state == "paused (prelaunch)":
+            machine.boot()
+        machine.state = "running"
+
+    def _power_down(self, machine: Machine) -> None:
+        if machine.guest is not None and machine.guest.is_up and machine.state == "running":
+            self.stop(machine.vmid)
+
+    def _sockets(self) -> Path:
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="lab-"))
+        return self._folder
+
+    def vnc(self, vmid: int, password: str) -> str:
+        """Arm the screen with a one-time password and return its socket."""
+        with self._lock:
+            screen = self._machine(vmid).screen(self._sockets())
+        screen.arm(password)
+        return str(screen.path)
+
+    def serial(self, vmid: int, index: int) -> str:
+        """Return the socket of a serial port."""
+        with self._lock:
+            return str(self._machine(vmid).serial(self._sockets(), index).path)
+
+    def container_exec(self, vmid: int, argv: Sequence[str]) -> CommandResult:
+        """Run a command inside a container."""
+        host = self.guest(vmid).host
+        return host.call(host.context(), list(argv))
