@@ -53,6 +53,15 @@ class AclEntry:
     propagate: int = 1
 
 
+def steps(path: str) -> list[str]:
+    """The path and what it inherits from, from the root down: "/", "/vms", "/vms/100"."""
+    found = ["/"]
+    for part in path.split("/"):
+        if part:
+            found.append(f"{found[-1].rstrip('/')}/{part}")
+    return found
+
+
 class Access:
     """Users, roles and access list of one site."""
 
@@ -136,13 +145,10 @@ class Access:
 
     def roles_on(self, authid: str, path: str) -> dict[str, int]:
         """The roles of a user or token on a path, each with 1 when it reaches below it (upstream: AccessControl.pm roles)."""
-        steps = ["/"]
-        for part in path.strip("/").split("/"):
-            if part:
-                steps.append(f"{steps[-1].rstrip('/')}/{part}")
+        way = steps(path)
         roles: dict[str, int] = {}
-        for step in steps:
-            final = step == steps[-1]
+        for step in way:
+            final = step == way[-1]
             here = [entry for entry in self.acl if entry.path == step and (final or entry.propagate)]
             found = {entry.role: entry.propagate for entry in here if entry.kind != "group" and entry.ugid == authid}
             if not found and "!" not in authid:

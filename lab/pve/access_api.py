@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.pve.access import AclEntry, User
+from lab.pve.access import AclEntry, User, steps
 from lab.pve.call import ApiError, Call, die, param_error
 from lab.pve.formats import split_list
 from lab.pve.privileges import may_modify
@@ -73,7 +73,8 @@ def _interesting_paths(call: Call) -> list[str]:
         paths = dict.fromkeys(PATHS)
         paths |= dict.fromkeys(f"/vms/{guest.vmid}" for guest in site.guests.values() if guest.pool)
         paths |= dict.fromkeys(f"/storage/{storage}" for pool in site.pools.values() for storage in pool.storages)
-        paths |= dict.fromkeys(entry.path for entry in site.access.acl)
+        for entry in site.access.acl:
+            paths |= dict.fromkeys(steps(entry.path))
     return list(paths)
 
 

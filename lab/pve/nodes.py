@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -49,19 +50,25 @@ def status(call: Call) -> object:
     figures = site.figures.read()
     memory, cpu = figures["memory"], figures["cpuinfo"]
     release, version, machine = (run(site, "uname", flag).strip() for flag in ("-r", "-v", "-m"))
-    total, available = memory["MemTotal"], memory.get("MemAvailable", 0)
     swap = {"total": memory.get("SwapTotal", 0), "free": memory.get("SwapFree", 0)}
     return {
         "uptime": figures["uptime"], "loadavg": figures["loadavg"], "cpu": 0, "idle": 0, "wait": 0, "ksm": {"shared": 0},
-        "memory": {"total": total, "free": memory.get("MemFree", 0), "available": available, "used": total - available},
+        "memory": _memory(site, memory),
         "swap": {**swap, "used": swap["total"] - swap["free"]}, "rootfs": figures["rootfs"],
         "cpuinfo": {"cpus": figures["cpus"], "cores": figures["cpus"], "sockets": 1, "model": cpu.get("model name", "unknown"),
+                    "vendor": cpu.get("vendor_id", "unknown"), "family": cpu.get("cpu family", "unknown"),
                     "mhz": cpu.get("cpu MHz", "0"), "flags": cpu.get("flags", ""), "user_hz": 100,
                     "hvm": "1" if re.search(r"\b(vmx|svm)\b", cpu.get("flags", "")) else ""},
         "current-kernel": {"sysname": "Linux", "release": release, "version": version, "machine": machine},
         "kversion": f"Linux {release} {version}", "boot-info": {"mode": "legacy-bios"},
         "pveversion": f"pve-manager/{site.full_version}/{REPOID[site.version]}",
     }  # fmt: skip
+
+
+def _memory(site: Site, memory: Mapping[str, int]) -> dict[str, int]:
+    total, available = memory["MemTotal"], memory.get("MemAvailable", 0)
+    shown = {"total": total, "free": memory.get("MemFree", 0), "used": total - available}
+    return shown if site.version == "8.4" else {**shown, "available": available}
 
 
 def time(call: Call) -> object:
@@ -86,10 +93,12 @@ def config(_call: Call) -> object:
     return {}
 
 
-def subscription(_call: Call) -> object:
+def subscription(call: Call) -> object:
     """GET /nodes/{node}/subscription: there is none."""
-    return {"status": "notfound", "message": "There is no subscription key", "serverid": None,
-            "url": "https://www.proxmox.com/en/proxmox-virtual-environment/pricing"}  # fmt: skip
+    shown = {"status": "notfound", "message": "There is no subscription key",
+             "url": "https://www.proxmox.com/en/proxmox-virtual-environment/pricing"}  # fmt: skip
+    audited = call.check(f"/nodes/{call.params['node']}", "Sys.Audit", noerr=True)
+    return {**shown, "serverid": None} if audited else shown
 
 
 def _service_names(site: Site) -> list[str]:
