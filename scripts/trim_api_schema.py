@@ -2,7 +2,7 @@
 
 Usage: python scripts/trim_api_schema.py FULL_SCHEMA.json VERSION OUT.json
 
-The complete file maps "GET /path" to what ``pvesh usage`` and the API viewer show: parameters, return value, permissions.
+The complete file maps "GET /path" to what the API viewer shows: parameters, return value, permissions.
 Kept are names, types, limits, formats and permissions of the routes the lab may serve; prose is dropped, equal property
 formats are stored once, and families such as net0 … net31 become one entry ``net[n]``.
 """
@@ -24,8 +24,20 @@ SERVED = re.compile(
     r"|/nodes/\{node\}/(status|time|services|network|disks|dns|version|syslog|journal|certificates|tasks|qemu|lxc|storage"
     r"|vzdump|replication|subscription|config|hosts|apt|report|rrddata|netstat|firewall|capabilities|scan|hardware)(/.*)?)$",
 )
-KEPT = ("type", "optional", "minimum", "maximum", "minLength", "maxLength", "pattern", "enum", "requires", "default_key", "alias",
-        "keyAlias")  # fmt: skip
+KEPT = (
+    "type",
+    "optional",
+    "minimum",
+    "maximum",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "enum",
+    "requires",
+    "default_key",
+    "alias",
+    "keyAlias",
+)
 
 
 class Formats:
@@ -67,7 +79,7 @@ def collapse(parameters: Json) -> Json:
             families.setdefault(found[1], []).append(int(found[2]))
     folded: Json = dict(parameters)
     for stem, numbers in families.items():
-        if sorted(numbers) != list(range(len(numbers))) or len(numbers) < 2:
+        if sorted(numbers) != list(range(len(numbers))) or numbers == [0]:
             continue
         first = parameters[f"{stem}0"]
         if not isinstance(first, dict) or any(parameters[f"{stem}{number}"] != first for number in numbers):
@@ -112,9 +124,18 @@ def main(source: str, version: str, target: str) -> int:
     formats = Formats()
     routes: Json = {"GET /": {"index": "subdir", "parameters": {}, "permissions": {"user": "all"}, "returns": "array"}}
     routes |= {key: trim_route(route, formats) for key, route in sorted(full.items()) if SERVED.search(key)}
-    lines = [f"{json.dumps(key)}: {json.dumps(route, separators=(',', ':'), sort_keys=True)}" for key, route in routes.items()]
+    lines = [
+        f"{json.dumps(key)}: {json.dumps(route, separators=(',', ':'), sort_keys=True)}"
+        for key, route in routes.items()
+    ]
     table = [json.dumps(entry, separators=(",", ":"), sort_keys=True) for entry in formats.table]
-    text = f'{{"version": {json.dumps(version)},\n"formats": [\n' + ",\n".join(table) + '\n],\n"routes": {\n' + ",\n".join(lines) + "\n}}\n"
+    text = (
+        f'{{"version": {json.dumps(version)},\n"formats": [\n'
+        + ",\n".join(table)
+        + '\n],\n"routes": {\n'
+        + ",\n".join(lines)
+        + "\n}}\n"
+    )
     Path(target).write_text(text)
     sys.stdout.write(f"{target}: {len(routes)} routes, {len(table)} formats, {len(text)} bytes\n")
     return 0

@@ -54,9 +54,13 @@ class LabSite:
         with requests.Session() as session:
             session.trust_env = False
             return session.request(
-                method, self.server.url + path, verify=str(self.ca), timeout=30,
-                headers={"Authorization": f"PVEAPIToken={tokenid}={secret}"}, **where,
-            )  # fmt: skip
+                method,
+                self.server.url + path,
+                verify=str(self.ca),
+                timeout=30,
+                headers={"Authorization": f"PVEAPIToken={tokenid}={secret}"},
+                **where,
+            )
 
     def data(self, method: str, path: str, who: str = "audit", **params: Any) -> Any:
         """The data of a request that must succeed."""
@@ -80,12 +84,18 @@ def running(folder: Path, *, version: Version = "9.2", now: int | None = None) -
     seed.populate(hypervisor, moment)
     root_secret = secrets.token_hex(16)
     site.access.add_token("root@pam", "suite", root_secret, privsep=0)
-    for name, text in (("audit-token", known.audit_token), ("drill-token", known.drill_token),
-                       ("root-password", known.root_password)):  # fmt: skip
+    for name, text in (
+        ("audit-token", known.audit_token),
+        ("drill-token", known.drill_token),
+        ("root-password", known.root_password),
+    ):
         (folder / name).write_text(f"{text}\n")
     certificates.make(folder / "ca.pem", folder / "api.pem", folder / "api.key")
-    tokens = {"audit": ("audit@pve!suite", known.audit_token), "drill": ("drill@pve!suite", known.drill_token),
-              "root": ("root@pam!suite", root_secret)}  # fmt: skip
+    tokens = {
+        "audit": ("audit@pve!suite", known.audit_token),
+        "drill": ("drill@pve!suite", known.drill_token),
+        "root": ("root@pam!suite", root_secret),
+    }
     try:
         with serve(site, tls=TlsFiles(folder / "api.pem", folder / "api.key")) as server:
             yield LabSite(site, hypervisor, server, folder, tokens, known)

@@ -1,7 +1,8 @@
 """Who may do what: users, groups, tokens, roles, access lists, and the tickets of a login.
 
 The rules are upstream's PVE/AccessControl.pm and PVE/RPCEnvironment.pm: for each path the most specific entries win,
-entries of a user beat those of its groups, NoAccess ends it, a privilege-separated token has what both it and its user have.
+entries of a user beat those of its groups, NoAccess ends it, and a privilege-separated token has what both it and its
+user have.
 """
 
 from __future__ import annotations
@@ -144,7 +145,7 @@ class Access:
         return held
 
     def roles_on(self, authid: str, path: str) -> dict[str, int]:
-        """The roles of a user or token on a path, each with 1 when it reaches below it (upstream: AccessControl.pm roles)."""
+        """The roles of a user or token on a path, each with 1 when it reaches below it (upstream: roles)."""
         way = steps(path)
         roles: dict[str, int] = {}
         for step in way:
@@ -153,7 +154,9 @@ class Access:
             found = {entry.role: entry.propagate for entry in here if entry.kind != "group" and entry.ugid == authid}
             if not found and "!" not in authid:
                 groups = self.users[authid].groups
-                found = {entry.role: entry.propagate for entry in here if entry.kind == "group" and entry.ugid in groups}
+                found = {
+                    entry.role: entry.propagate for entry in here if entry.kind == "group" and entry.ugid in groups
+                }
             if found:
                 roles = {"NoAccess": found["NoAccess"]} if "NoAccess" in found else found
         return roles
@@ -199,7 +202,9 @@ class Access:
         if not plain.startswith("PVE:") or len(parts) != 2:
             return None
         userid = parts[0].removeprefix("PVE:")
-        if not hmac.compare_digest(signature, self._sign(f"{plain}:{userid}:")) or not self._fresh(parts[1], TICKET_LIFE):
+        if not hmac.compare_digest(signature, self._sign(f"{plain}:{userid}:")) or not self._fresh(
+            parts[1], TICKET_LIFE
+        ):
             return None
         return userid if self.usable(self.users.get(userid)) else None
 

@@ -1,4 +1,4 @@
-"""Routes of access control: tickets, permissions, access list, users and realms (upstream: PVE/API2/AccessControl.pm and others)."""
+"""Routes of access control: tickets, permissions, access list, users, realms (upstream: PVE/API2/AccessControl.pm)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,24 @@ REALMS = [
 ]
 PATHS = ("/", "/vms", "/storage", "/nodes", "/pool", "/sdn", "/access", "/access/groups")
 """What GET /access/permissions lists for everybody, before the members of pools and paths with an access list."""
-CAPS = {"dc": "/", "nodes": "/nodes", "vms": "/vms", "storage": "/storage", "access": "/access", "sdn": "/sdn", "mapping": "/mapping"}
-_CAP_PREFIXES = {"dc": ("Sys.", "SDN."), "nodes": ("Sys.",), "vms": ("VM.",), "storage": ("Datastore.",), "sdn": ("SDN.",),
-                 "access": ("User.", "Group.", "Realm.", "Permissions."), "mapping": ("Mapping.",)}  # fmt: skip
+CAPS = {
+    "dc": "/",
+    "nodes": "/nodes",
+    "vms": "/vms",
+    "storage": "/storage",
+    "access": "/access",
+    "sdn": "/sdn",
+    "mapping": "/mapping",
+}
+_CAP_PREFIXES = {
+    "dc": ("Sys.", "SDN."),
+    "nodes": ("Sys.",),
+    "vms": ("VM.",),
+    "storage": ("Datastore.",),
+    "sdn": ("SDN.",),
+    "access": ("User.", "Group.", "Realm.", "Permissions."),
+    "mapping": ("Mapping.",),
+}
 
 
 def get_ticket(_call: Call) -> None:
@@ -34,7 +49,12 @@ def create_ticket(call: Call) -> object:
         raise ApiError(401, "authentication failure")
     if path := params.get("path"):
         _check_login_path(call, userid, str(path))
-    return {"username": userid, "ticket": access.ticket(userid), "CSRFPreventionToken": access.csrf(userid), "cap": _caps(call, userid)}
+    return {
+        "username": userid,
+        "ticket": access.ticket(userid),
+        "CSRFPreventionToken": access.csrf(userid),
+        "cap": _caps(call, userid),
+    }
 
 
 def _check_login_path(call: Call, userid: str, path: str) -> None:
@@ -79,7 +99,13 @@ def _interesting_paths(call: Call) -> list[str]:
 
 
 def _acl_entry(entry: AclEntry) -> dict[str, Any]:
-    return {"path": entry.path, "type": entry.kind, "ugid": entry.ugid, "roleid": entry.role, "propagate": entry.propagate}
+    return {
+        "path": entry.path,
+        "type": entry.kind,
+        "ugid": entry.ugid,
+        "roleid": entry.role,
+        "propagate": entry.propagate,
+    }
 
 
 def get_acl(call: Call) -> object:
@@ -93,7 +119,9 @@ def update_acl(call: Call) -> None:
     """PUT /access/acl: add lines, or with ``delete`` take them away."""
     access, params = call.site.access, call.params
     path = "/" + params["path"].strip("/")
-    names = [(name, key == "groups") for key in ("users", "groups", "tokens") for name in split_list(params.get(key, ""))]
+    names = [
+        (name, key == "groups") for key in ("users", "groups", "tokens") for name in split_list(params.get(key, ""))
+    ]
     if not names:
         param_error("users", "At least one user, group or token is required")
     for role in split_list(params["roles"]):
@@ -139,7 +167,7 @@ def _shown(user: User) -> dict[str, Any]:
 
 
 def list_users(call: Call) -> object:
-    """GET /access/users: all with User.Modify or Sys.Audit on /access/groups, else the caller alone (a token: nobody)."""
+    """GET /access/users: all with User.Modify or Sys.Audit on /access/groups, else the caller alone."""
     everybody = call.check("/access/groups", "User.Modify", "Sys.Audit", any=True, noerr=True)
     users = [user for userid, user in sorted(call.site.access.users.items()) if everybody or userid == call.user]
     enabled = call.params.get("enabled")

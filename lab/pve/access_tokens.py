@@ -41,7 +41,9 @@ def create_token(call: Call) -> object:
     if params["tokenid"] in user.tokens:
         param_error("tokenid", "Token already exists.")
     secret = str(uuid.uuid4())
-    user.tokens[params["tokenid"]] = Token(secret, params.get("privsep", 1), params.get("expire", 0), params.get("comment", ""))
+    user.tokens[params["tokenid"]] = Token(
+        secret, params.get("privsep", 1), params.get("expire", 0), params.get("comment", "")
+    )
     info = {key: str(params[key]) for key in ("comment", "expire", "privsep") if key in params}
     info.setdefault("privsep", "1")
     return {"full-tokenid": f"{user.userid}!{params['tokenid']}", "value": secret, "info": info}

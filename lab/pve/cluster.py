@@ -21,24 +21,28 @@ def version(call: Call) -> object:
 def resources(call: Call) -> object:
     """GET /cluster/resources: everything the caller may see."""
     kind = call.params.get("type")
-    parts = {None: (_pools, _guests, _nodes, _storages, _networks), "vm": (_guests,), "node": (_nodes,), "storage": (_storages,),
-             "sdn": () if call.site.version != "8.4" else (_networks,)}  # fmt: skip
+    parts = {
+        None: (_pools, _guests, _nodes, _storages, _networks),
+        "vm": (_guests,),
+        "node": (_nodes,),
+        "storage": (_storages,),
+        "sdn": () if call.site.version != "8.4" else (_networks,),
+    }
     with call.site.lock:
         return [entry for part in parts[kind] for entry in part(call)]
 
 
 def _guests(call: Call) -> list[dict[str, Any]]:
     site = call.site
-    guests = [guest for vmid, guest in sorted(site.guests.items()) if call.check(f"/vms/{vmid}", "VM.Audit", noerr=True)]
+    guests = [
+        guest for vmid, guest in sorted(site.guests.items()) if call.check(f"/vms/{vmid}", "VM.Audit", noerr=True)
+    ]
     return [figures.guest_resource(site, guest) for guest in guests]
 
 
 def _pools(call: Call) -> list[dict[str, Any]]:
-    shown = []
-    for name in sorted(call.site.pools):
-        if call.check(f"/pool/{name}", "Pool.Audit", noerr=True):
-            shown.append({"id": f"/pool/{name}", "type": "pool", "pool": name, **_pool_sums(call.site, name)})
-    return shown
+    names = [name for name in sorted(call.site.pools) if call.check(f"/pool/{name}", "Pool.Audit", noerr=True)]
+    return [{"id": f"/pool/{name}", "type": "pool", "pool": name, **_pool_sums(call.site, name)} for name in names]
 
 
 def _pool_sums(site: Site, pool: str) -> dict[str, Any]:
@@ -64,7 +68,9 @@ def node_entry(call: Call) -> dict[str, Any]:
 
 
 def _storages(call: Call) -> list[dict[str, Any]]:
-    names = [name for name in sorted(call.site.storages) if call.check(f"/storage/{name}", "Datastore.Audit", noerr=True)]
+    names = [
+        name for name in sorted(call.site.storages) if call.check(f"/storage/{name}", "Datastore.Audit", noerr=True)
+    ]
     return [figures.storage_resource(call.site, name) for name in names]
 
 
@@ -74,15 +80,33 @@ def _networks(call: Call) -> list[dict[str, Any]]:
     node, zone = call.site.node, "localnetwork"
     if call.site.version == "8.4":
         return [{"id": f"sdn/{node}/{zone}", "type": "sdn", "sdn": zone, "node": node, "status": "ok"}]
-    return [{"id": f"network/{node}/zone/{zone}", "type": "network", "network-type": "zone", "network": zone, "node": node,
-             "status": "ok"}]  # fmt: skip
+    return [
+        {
+            "id": f"network/{node}/zone/{zone}",
+            "type": "network",
+            "network-type": "zone",
+            "network": zone,
+            "node": node,
+            "status": "ok",
+        }
+    ]
 
 
 def status(call: Call) -> object:
     """GET /cluster/status of a node without a cluster: the node alone."""
     site = call.site
-    return [{"id": f"node/{site.node}", "name": site.node, "type": "node", "ip": site.address, "local": 1, "level": "", "nodeid": 0,
-             "online": 1}]  # fmt: skip
+    return [
+        {
+            "id": f"node/{site.node}",
+            "name": site.node,
+            "type": "node",
+            "ip": site.address,
+            "local": 1,
+            "level": "",
+            "nodeid": 0,
+            "online": 1,
+        }
+    ]
 
 
 def nextid(call: Call) -> object:
@@ -102,8 +126,15 @@ def recent_tasks(call: Call) -> object:
     tasks = [task for task in call.site.tasks.all() if everything or task.userid == call.user][:RECENT]
     shown = []
     for task in tasks:
-        entry: dict[str, Any] = {"upid": task.upid, "node": task.node, "type": task.type, "id": task.id, "user": task.userid,
-                                 "starttime": task.starttime, "saved": "1" if task.endtime else "0"}  # fmt: skip
+        entry: dict[str, Any] = {
+            "upid": task.upid,
+            "node": task.node,
+            "type": task.type,
+            "id": task.id,
+            "user": task.userid,
+            "starttime": task.starttime,
+            "saved": "1" if task.endtime else "0",
+        }
         if task.tokenid:
             entry["tokenid"] = task.tokenid
         if task.endtime is not None:
@@ -126,10 +157,19 @@ def log(call: Call) -> object:
     events.sort(key=lambda event: event[0], reverse=True)
     node = call.site.node
     return [
-        {"uid": str(len(events) - index), "id": f"{len(events) - index}:{node}", "node": node, "time": when, "tag": "pvedaemon",
-         "pid": task.pid, "pri": 6, "user": task.user, "msg": text}
+        {
+            "uid": str(len(events) - index),
+            "id": f"{len(events) - index}:{node}",
+            "node": node,
+            "time": when,
+            "tag": "pvedaemon",
+            "pid": task.pid,
+            "pri": 6,
+            "user": task.user,
+            "msg": text,
+        }
         for index, (when, text, task) in enumerate(events[:limit])
-    ]  # fmt: skip
+    ]
 
 
 def options(call: Call) -> object:
@@ -142,8 +182,12 @@ def options(call: Call) -> object:
 
 def _tags(call: Call) -> set[str]:
     with call.site.lock:
-        guests = [guest for guest in call.site.guests.values() if call.check(f"/vms/{guest.vmid}", "VM.Audit", noerr=True)]
-        return {tag for guest in guests for tag in str(guest.config.get("tags", "")).replace(",", ";").split(";") if tag}
+        guests = [
+            guest for guest in call.site.guests.values() if call.check(f"/vms/{guest.vmid}", "VM.Audit", noerr=True)
+        ]
+        return {
+            tag for guest in guests for tag in str(guest.config.get("tags", "")).replace(",", ";").split(";") if tag
+        }
 
 
 def replication(call: Call) -> object:

@@ -20,7 +20,11 @@ Device = Mapping[str, Any]
 
 def _devices(site: Site) -> list[Device]:
     found: list[Device] = json.loads(run(site, "lsblk", "-J", "-b", "-p", "-o", COLUMNS))["blockdevices"]
-    return [device for device in found if device["type"] == "disk" and not str(device["name"]).startswith(("/dev/zram", "/dev/fd"))]
+    return [
+        device
+        for device in found
+        if device["type"] == "disk" and not str(device["name"]).startswith(("/dev/zram", "/dev/fd"))
+    ]
 
 
 def _mounted(device: Device) -> bool:
@@ -39,9 +43,12 @@ def _use(device: Device) -> str | None:
 
 def _entry(device: Device, parent: Device | None = None) -> dict[str, Any]:
     shown: dict[str, Any] = {
-        "devpath": device["name"], "size": int(device["size"]), "gpt": int(device.get("pttype") == "gpt"), "osdid": -1,
+        "devpath": device["name"],
+        "size": int(device["size"]),
+        "gpt": int(device.get("pttype") == "gpt"),
+        "osdid": -1,
         "osdid-list": None,
-    }  # fmt: skip
+    }
     if use := _use(device):
         shown["used"] = use
     if _mounted(device):
@@ -50,9 +57,16 @@ def _entry(device: Device, parent: Device | None = None) -> dict[str, Any]:
         return {**shown, "parent": parent["name"], "type": "partition"}
     unknown = "unknown"
     return {
-        **shown, "type": unknown, "rpm": -1, "health": "UNKNOWN", "wearout": "N/A", "model": device.get("model") or unknown,
-        "serial": device.get("serial") or unknown, "wwn": device.get("wwn") or unknown, "vendor": device.get("vendor") or unknown,
-    }  # fmt: skip
+        **shown,
+        "type": unknown,
+        "rpm": -1,
+        "health": "UNKNOWN",
+        "wearout": "N/A",
+        "model": device.get("model") or unknown,
+        "serial": device.get("serial") or unknown,
+        "wwn": device.get("wwn") or unknown,
+        "vendor": device.get("vendor") or unknown,
+    }
 
 
 def list_disks(call: Call) -> object:
@@ -93,11 +107,19 @@ def lvm(call: Call) -> object:
     """GET /nodes/{node}/disks/lvm: volume groups and the disks they stand on."""
     volumes = _report(call.site, "pvs", "pv_name,vg_name,pv_size,pv_free")
     groups = [
-        {"name": group["vg_name"], "size": int(group["vg_size"]), "free": int(group["vg_free"]), "leaf": 0, "children": [
-            {"name": volume["pv_name"], "size": int(volume["pv_size"]), "free": int(volume["pv_free"]), "leaf": 1}
-            for volume in volumes if volume["vg_name"] == group["vg_name"]]}
+        {
+            "name": group["vg_name"],
+            "size": int(group["vg_size"]),
+            "free": int(group["vg_free"]),
+            "leaf": 0,
+            "children": [
+                {"name": volume["pv_name"], "size": int(volume["pv_size"]), "free": int(volume["pv_free"]), "leaf": 1}
+                for volume in volumes
+                if volume["vg_name"] == group["vg_name"]
+            ],
+        }
         for group in _report(call.site, "vgs", "vg_name,vg_size,vg_free")
-    ]  # fmt: skip
+    ]
     return {"leaf": 0, "children": groups}
 
 
@@ -110,9 +132,14 @@ def lvmthin(call: Call) -> object:
 
 def _thin(line: Mapping[str, str]) -> dict[str, Any]:
     size, metadata = int(line["lv_size"]), int(line["lv_metadata_size"])
-    return {"lv": line["lv_name"], "vg": line["vg_name"], "lv_size": size, "metadata_size": metadata,
-            "used": int(size * float(line["data_percent"]) / 100),
-            "metadata_used": int(metadata * float(line["metadata_percent"]) / 100)}  # fmt: skip
+    return {
+        "lv": line["lv_name"],
+        "vg": line["vg_name"],
+        "lv_size": size,
+        "metadata_size": metadata,
+        "used": int(size * float(line["data_percent"]) / 100),
+        "metadata_used": int(metadata * float(line["metadata_percent"]) / 100),
+    }
 
 
 def zfs(call: Call) -> object:
@@ -121,7 +148,15 @@ def zfs(call: Call) -> object:
     result = call.site.hypervisor.node.run(argv)
     rows = [line.split("\t") for line in result.stdout.splitlines()] if result.rc == 0 else []
     return [
-        {"name": name, "size": int(size), "alloc": int(alloc), "free": int(free), "frag": int(frag), "dedup": float(dedup), "health": health}
+        {
+            "name": name,
+            "size": int(size),
+            "alloc": int(alloc),
+            "free": int(free),
+            "frag": int(frag),
+            "dedup": float(dedup),
+            "health": health,
+        }
         for name, size, alloc, free, frag, dedup, health in rows
     ]
 
@@ -139,5 +174,10 @@ def directory(call: Call) -> object:
 
 def _mount(path: str, text: str) -> dict[str, str]:
     facts = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-    return {"unitfile": path, "path": facts.get("Where", ""), "device": facts.get("What", ""), "type": facts.get("Type", ""),
-            "options": facts.get("Options", "")}  # fmt: skip
+    return {
+        "unitfile": path,
+        "path": facts.get("Where", ""),
+        "device": facts.get("What", ""),
+        "type": facts.get("Type", ""),
+        "options": facts.get("Options", ""),
+    }

@@ -1,6 +1,6 @@
 """From an HTTP request to a handler and back: identity, route, privileges, parameters, in the order of the real thing.
 
-Upstream: PVE/APIServer/AnyEvent.pm, PVE/HTTPServer.pm auth_handler and rest_handler. Nothing here knows a web framework.
+Upstream: PVE/APIServer/AnyEvent.pm, PVE/HTTPServer.pm auth_handler, rest_handler. Nothing here knows a web framework.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ OPEN = {"GET /access/domains", "GET /access/ticket", "POST /access/ticket"}
 
 @dataclass
 class Request:
-    """What of an HTTP request matters. ``path`` is below /api2/json; ``token`` and ``ticket`` are the raw credentials."""
+    """What of an HTTP request matters. ``path`` is below /api2/json; the credentials are raw."""
 
     method: str
     path: str

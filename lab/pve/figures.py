@@ -36,11 +36,22 @@ def guest_figures(site: Site, guest: GuestRecord) -> dict[str, Any]:
     memory = int(guest.config.get("memory", 512)) << 20
     cores = int(guest.config.get("cores", 1)) * int(guest.config.get("sockets", 1))
     shown: dict[str, Any] = {
-        "vmid": guest.vmid, "name": guest.name, "status": "running" if running else "stopped",
-        "uptime": site.hypervisor.uptime(guest.vmid) if running else 0, "cpu": 0, "maxcpu": cores,
-        "mem": memory // 3 if running else 0, "maxmem": memory, "disk": 0, "maxdisk": first_disk_size(guest),
-        "netin": 0, "netout": 0, "diskread": 0, "diskwrite": 0, "template": int(guest.template),
-    }  # fmt: skip
+        "vmid": guest.vmid,
+        "name": guest.name,
+        "status": "running" if running else "stopped",
+        "uptime": site.hypervisor.uptime(guest.vmid) if running else 0,
+        "cpu": 0,
+        "maxcpu": cores,
+        "mem": memory // 3 if running else 0,
+        "maxmem": memory,
+        "disk": 0,
+        "maxdisk": first_disk_size(guest),
+        "netin": 0,
+        "netout": 0,
+        "diskread": 0,
+        "diskwrite": 0,
+        "template": int(guest.template),
+    }
     if site.version != "8.4":
         shown["memhost"] = shown["mem"]
     for key in ("tags", "lock"):
@@ -63,9 +74,15 @@ def storage_resource(site: Site, name: str) -> dict[str, Any]:
     """A storage as GET /cluster/resources shows it; space only while it is available."""
     section = site.storages[name]
     shown: dict[str, Any] = {
-        "id": f"storage/{site.node}/{name}", "type": "storage", "storage": name, "node": site.node, "status": "unknown",
-        "plugintype": section["type"], "shared": int(section.get("shared", 0)), "content": section.get("content", ""),
-    }  # fmt: skip
+        "id": f"storage/{site.node}/{name}",
+        "type": "storage",
+        "storage": name,
+        "node": site.node,
+        "status": "unknown",
+        "plugintype": section["type"],
+        "shared": int(section.get("shared", 0)),
+        "content": section.get("content", ""),
+    }
     space = storages.space(site, name)
     if space.active:
         shown |= {"status": "available", "disk": space.used, "maxdisk": space.total}

@@ -79,11 +79,17 @@ def _cidr(value: str) -> str | None:
 CHECKS: dict[str, Callable[[str], str | None]] = {
     "pve-vmid": _matcher(r"[1-9][0-9]{2,8}", "value does not look like a valid VM ID\n"),
     "pve-node": _matcher(_HOST, "value does not look like a valid node name\n"),
-    "pve-storage-id": _matcher(r"(?i:[a-z][a-z0-9\-_.]*[a-z0-9])", "storage ID '{value}' contains illegal characters\n"),
+    "pve-storage-id": _matcher(
+        r"(?i:[a-z][a-z0-9\-_.]*[a-z0-9])", "storage ID '{value}' contains illegal characters\n"
+    ),
     "pve-configid": _matcher(r"(?i:[a-z][a-z0-9_-]+)", "invalid configuration ID '{value}'\n"),
-    "pve-poolid": _matcher(r"[A-Za-z0-9.\-_]+(/[A-Za-z0-9.\-_]+){0,2}", "value '{value}' does not look like a valid poolid\n"),
+    "pve-poolid": _matcher(
+        r"[A-Za-z0-9.\-_]+(/[A-Za-z0-9.\-_]+){0,2}", "value '{value}' does not look like a valid poolid\n"
+    ),
     "pve-userid": _matcher(_USER, "value '{value}' does not look like a valid user name\n"),
-    "pve-tokenid": _matcher(_USER + r"![A-Za-z][A-Za-z0-9.\-_]+", "value '{value}' does not look like a valid token ID\n"),
+    "pve-tokenid": _matcher(
+        _USER + r"![A-Za-z][A-Za-z0-9.\-_]+", "value '{value}' does not look like a valid token ID\n"
+    ),
     "pve-roleid": _matcher(r"[A-Za-z0-9.\-_]+", "role name '{value}' contains invalid characters\n"),
     "pve-groupid": _matcher(r"[A-Za-z0-9.\-_]+", "group name '{value}' contains invalid characters\n"),
     "pve-realm": _matcher(r"[A-Za-z][A-Za-z0-9.\-_]+", "value does not look like a valid realm\n"),
@@ -121,7 +127,7 @@ def python_pattern(pattern: str) -> str:
 
 
 def parse_properties(schema: Mapping[str, Schema], text: str) -> dict[str, str] | str:
-    """Split a property string into its keys, or say what is wrong (upstream: PVE/JSONSchema.pm parse_property_string)."""
+    """Split a property string into its keys, or say what is wrong (upstream: parse_property_string)."""
     default = next((name for name, entry in schema.items() if entry.get("default_key")), None)
     found: dict[str, str] = {}
     for part in text.split(","):
@@ -130,8 +136,10 @@ def parse_properties(schema: Mapping[str, Schema], text: str) -> dict[str, str] 
         key, equals, value = part.partition("=")
         if not equals:
             if default is None or default in found:
-                return "value without key, but schema does not define a default key\n" if default is None else (
-                    "duplicate key in comma-separated list property: " + default + "\n"
+                return (
+                    "value without key, but schema does not define a default key\n"
+                    if default is None
+                    else ("duplicate key in comma-separated list property: " + default + "\n")
                 )
             key, value = default, part
         elif "alias" in schema.get(key, {}):

@@ -1,4 +1,4 @@
-"""Routes of high availability: the managed guests. The lab's single node starts nothing by itself (upstream: PVE/API2/HA)."""
+"""Routes of high availability: the managed guests (upstream: PVE/API2/HA). The lab's only node restarts nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ def list_resources(call: Call) -> object:
     """GET /cluster/ha/resources."""
     with call.site.lock:
         kind = call.params.get("type")
-        return [_shown(sid, section) for sid, section in sorted(call.site.ha_resources.items()) if kind in {None, sid.split(":")[0]}]
+        return [
+            _shown(sid, section)
+            for sid, section in sorted(call.site.ha_resources.items())
+            if kind in {None, sid.split(":")[0]}
+        ]
 
 
 def get_resource(call: Call) -> object:
@@ -46,7 +50,11 @@ def create_resource(call: Call) -> None:
             die(f"resource ID '{sid}' already defined")
         if int(sid.partition(":")[2]) not in call.site.guests:
             die(f"unable to find configuration file for VM {sid.partition(':')[2]}")
-        kept = {key: call.params[key] for key in ("state", "max_restart", "max_relocate", "comment", "group") if key in call.params}
+        kept: dict[str, Any] = {
+            key: call.params[key]
+            for key in ("state", "max_restart", "max_relocate", "comment", "group")
+            if key in call.params
+        }
         call.site.ha_resources[sid] = {"state": "started", **kept}
 
 

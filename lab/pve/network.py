@@ -1,4 +1,4 @@
-"""Routes of the node's network: what its configuration would say, read from the kernel (upstream: PVE/API2/Network.pm)."""
+"""Routes of the node's network: what its configuration says, told by the kernel (upstream: PVE/API2/Network.pm)."""
 
 from __future__ import annotations
 
@@ -30,8 +30,14 @@ def interfaces(site: Site) -> list[dict[str, Any]]:
 def _interface(link: Link, own: Sequence[Link], priority: int) -> dict[str, Any]:
     name = str(link["ifname"])
     bridge = _kind(link) == "bridge"
-    shown: dict[str, Any] = {"iface": name, "type": "bridge" if bridge else "eth", "priority": priority, "method": "manual",
-                             "method6": "manual", "families": ["inet"]}  # fmt: skip
+    shown: dict[str, Any] = {
+        "iface": name,
+        "type": "bridge" if bridge else "eth",
+        "priority": priority,
+        "method": "manual",
+        "method6": "manual",
+        "families": ["inet"],
+    }
     if "UP" in link.get("flags", []):
         shown |= {"active": 1, "autostart": 1}
     if bridge:
@@ -41,11 +47,19 @@ def _interface(link: Link, own: Sequence[Link], priority: int) -> dict[str, Any]
         shown["exists"] = 1
     for address in link.get("addr_info", []):
         if address.get("family") == "inet":
-            shown |= {"method": "static", "address": address["local"], "netmask": str(address["prefixlen"]),
-                      "cidr": f"{address['local']}/{address['prefixlen']}"}  # fmt: skip
+            shown |= {
+                "method": "static",
+                "address": address["local"],
+                "netmask": str(address["prefixlen"]),
+                "cidr": f"{address['local']}/{address['prefixlen']}",
+            }
         elif address.get("family") == "inet6" and address.get("scope") == "global":
-            shown |= {"method6": "static", "address6": address["local"], "netmask6": address["prefixlen"],
-                      "cidr6": f"{address['local']}/{address['prefixlen']}"}  # fmt: skip
+            shown |= {
+                "method6": "static",
+                "address6": address["local"],
+                "netmask6": address["prefixlen"],
+                "cidr6": f"{address['local']}/{address['prefixlen']}",
+            }
     return shown
 
 

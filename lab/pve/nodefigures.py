@@ -58,7 +58,11 @@ def node_resource(figures: dict[str, Any]) -> dict[str, Any]:
     memory = figures["memory"]
     load = min(float(figures["loadavg"][0]) / max(figures["cpus"], 1), 1.0)
     return {
-        "uptime": figures["uptime"], "maxcpu": figures["cpus"], "cpu": load,
-        "maxmem": memory["MemTotal"], "mem": memory["MemTotal"] - memory.get("MemAvailable", 0),
-        "maxdisk": figures["rootfs"]["total"], "disk": figures["rootfs"]["used"],
-    }  # fmt: skip
+        "uptime": figures["uptime"],
+        "maxcpu": figures["cpus"],
+        "cpu": load,
+        "maxmem": memory["MemTotal"],
+        "mem": memory["MemTotal"] - memory.get("MemAvailable", 0),
+        "maxdisk": figures["rootfs"]["total"],
+        "disk": figures["rootfs"]["used"],
+    }

@@ -15,9 +15,7 @@ from lab.pve.site import Site
 def syslog(call: Call) -> object:
     """GET /nodes/{node}/syslog: numbered lines from ``start``, 50 by default; ``total`` counts all."""
     argv = ["journalctl", "--no-pager", "--output=short"]
-    for key in ("since", "until"):
-        if key in call.params:
-            argv.append(f"--{key}={call.params[key]}")
+    argv += [f"--{key}={call.params[key]}" for key in ("since", "until") if key in call.params]
     if "service" in call.params:
         argv.append(f"--unit={call.params['service']}")
     lines = run(call.site, *argv).splitlines()

@@ -1,4 +1,4 @@
-"""Routes of the node itself: status, time, versions, services, DNS, certificates (upstream: PVE/API2/Nodes.pm, Services.pm)."""
+"""Routes of the node itself: status, time, services, DNS, certificates (upstream: PVE/API2/Nodes.pm, Services.pm)."""
 
 from __future__ import annotations
 
@@ -52,17 +52,32 @@ def status(call: Call) -> object:
     release, version, machine = (run(site, "uname", flag).strip() for flag in ("-r", "-v", "-m"))
     swap = {"total": memory.get("SwapTotal", 0), "free": memory.get("SwapFree", 0)}
     return {
-        "uptime": figures["uptime"], "loadavg": figures["loadavg"], "cpu": 0, "idle": 0, "wait": 0, "ksm": {"shared": 0},
+        "uptime": figures["uptime"],
+        "loadavg": figures["loadavg"],
+        "cpu": 0,
+        "idle": 0,
+        "wait": 0,
+        "ksm": {"shared": 0},
         "memory": _memory(site, memory),
-        "swap": {**swap, "used": swap["total"] - swap["free"]}, "rootfs": figures["rootfs"],
-        "cpuinfo": {"cpus": figures["cpus"], "cores": figures["cpus"], "sockets": 1, "model": cpu.get("model name", "unknown"),
-                    "vendor": cpu.get("vendor_id", "unknown"), "family": cpu.get("cpu family", "unknown"),
-                    "mhz": cpu.get("cpu MHz", "0"), "flags": cpu.get("flags", ""), "user_hz": 100,
-                    "hvm": "1" if re.search(r"\b(vmx|svm)\b", cpu.get("flags", "")) else ""},
+        "swap": {**swap, "used": swap["total"] - swap["free"]},
+        "rootfs": figures["rootfs"],
+        "cpuinfo": {
+            "cpus": figures["cpus"],
+            "cores": figures["cpus"],
+            "sockets": 1,
+            "model": cpu.get("model name", "unknown"),
+            "vendor": cpu.get("vendor_id", "unknown"),
+            "family": cpu.get("cpu family", "unknown"),
+            "mhz": cpu.get("cpu MHz", "0"),
+            "flags": cpu.get("flags", ""),
+            "user_hz": 100,
+            "hvm": "1" if re.search(r"\b(vmx|svm)\b", cpu.get("flags", "")) else "",
+        },
         "current-kernel": {"sysname": "Linux", "release": release, "version": version, "machine": machine},
-        "kversion": f"Linux {release} {version}", "boot-info": {"mode": "legacy-bios"},
+        "kversion": f"Linux {release} {version}",
+        "boot-info": {"mode": "legacy-bios"},
         "pveversion": f"pve-manager/{site.full_version}/{REPOID[site.version]}",
-    }  # fmt: skip
+    }
 
 
 def _memory(site: Site, memory: Mapping[str, int]) -> dict[str, int]:
@@ -82,7 +97,10 @@ def time(call: Call) -> object:
 def dns(call: Call) -> object:
     """GET /nodes/{node}/dns: resolv.conf."""
     text = read(call.site, "/etc/resolv.conf")
-    shown = {f"dns{number}": server for number, server in enumerate(re.findall(r"^nameserver\s+(\S+)", text, re.MULTILINE)[:3], 1)}
+    shown = {
+        f"dns{number}": server
+        for number, server in enumerate(re.findall(r"^nameserver\s+(\S+)", text, re.MULTILINE)[:3], 1)
+    }
     if search := re.search(r"^(?:search|domain)\s+(\S+)", text, re.MULTILINE):
         shown["search"] = search[1]
     return shown
@@ -95,8 +113,11 @@ def config(_call: Call) -> object:
 
 def subscription(call: Call) -> object:
     """GET /nodes/{node}/subscription: there is none."""
-    shown = {"status": "notfound", "message": "There is no subscription key",
-             "url": "https://www.proxmox.com/en/proxmox-virtual-environment/pricing"}  # fmt: skip
+    shown = {
+        "status": "notfound",
+        "message": "There is no subscription key",
+        "url": "https://www.proxmox.com/en/proxmox-virtual-environment/pricing",
+    }
     audited = call.check(f"/nodes/{call.params['node']}", "Sys.Audit", noerr=True)
     return {**shown, "serverid": None} if audited else shown
 
@@ -116,8 +137,14 @@ def _service(name: str, block: str) -> dict[str, Any]:
     facts = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
     loaded = facts.get("LoadState", "not-found")
     state = loaded if loaded in {"not-found", "masked"} else facts.get("UnitFileState") or "unknown"
-    return {"service": name, "name": name, "desc": facts.get("Description", ""), "state": facts.get("SubState", "unknown"),
-            "active-state": facts.get("ActiveState", "unknown"), "unit-state": state}  # fmt: skip
+    return {
+        "service": name,
+        "name": name,
+        "desc": facts.get("Description", ""),
+        "state": facts.get("SubState", "unknown"),
+        "active-state": facts.get("ActiveState", "unknown"),
+        "unit-state": state,
+    }
 
 
 def services(call: Call) -> object:
@@ -145,13 +172,21 @@ def certificates(call: Call) -> object:
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     key = certificate.public_key()
     kind, bits = ("rsaEncryption", key.key_size) if isinstance(key, rsa.RSAPublicKey) else ("id-ecPublicKey", 256)
-    return [{
-        "filename": "pve-ssl.pem", "fingerprint": fingerprint(pem), "subject": _name(certificate.subject), "issuer": _name(certificate.issuer),
-        "notbefore": int(certificate.not_valid_before_utc.timestamp()), "notafter": int(certificate.not_valid_after_utc.timestamp()),
-        "san": [str(name.value) for name in names], "public-key-type": kind, "public-key-bits": bits,
-        "pem": certificate.public_bytes(serialization.Encoding.PEM).decode(),
-    }]  # fmt: skip
+    return [
+        {
+            "filename": "pve-ssl.pem",
+            "fingerprint": fingerprint(pem),
+            "subject": _name(certificate.subject),
+            "issuer": _name(certificate.issuer),
+            "notbefore": int(certificate.not_valid_before_utc.timestamp()),
+            "notafter": int(certificate.not_valid_after_utc.timestamp()),
+            "san": [str(name.value) for name in names],
+            "public-key-type": kind,
+            "public-key-bits": bits,
+            "pem": certificate.public_bytes(serialization.Encoding.PEM).decode(),
+        }
+    ]
 
 
 def _name(name: x509.Name) -> str:
-    return "".join(f"/{part.rfc4514_attribute_name}={part.value}" for part in name)
+    return "".join(f"/{part.rfc4514_attribute_name}={part.value!s}" for part in name)

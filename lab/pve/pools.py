@@ -30,7 +30,9 @@ def _members(call: Call, name: str, pool: Pool) -> list[dict[str, Any]]:
     for member in members:
         member.pop("pool", None)
     if kind in {None, "storage"}:
-        members += [figures.storage_resource(site, storage) for storage in sorted(pool.storages) if storage in site.storages]
+        members += [
+            figures.storage_resource(site, storage) for storage in sorted(pool.storages) if storage in site.storages
+        ]
     return members
 
 
@@ -73,7 +75,7 @@ def update(call: Call) -> None:
         for text in split_list(params.get("vms", "")):
             _change_guest(call, name, int(text))
         for storage in split_list(params.get("storage", "")):
-            _change_storage(call, name, pool, storage)
+            _change_storage(call, pool, storage)
 
 
 def _change_guest(call: Call, name: str, vmid: int) -> None:
@@ -95,7 +97,7 @@ def _change_guest(call: Call, name: str, vmid: int) -> None:
     guest.pool = name
 
 
-def _change_storage(call: Call, name: str, pool: Pool, storage: str) -> None:
+def _change_storage(call: Call, pool: Pool, storage: str) -> None:
     may_modify(call, f"/storage/{storage}")
     if call.params.get("delete"):
         if storage not in pool.storages:

@@ -1,4 +1,4 @@
-"""The privilege checks a route's schema declares (upstream: PVE/RPCEnvironment.pm check_api2_permissions, exec_api2_perm_check)."""
+"""The privilege checks a route's schema declares (upstream: PVE/RPCEnvironment.pm check_api2_permissions)."""
 
 from __future__ import annotations
 

@@ -59,7 +59,9 @@ class ApiSchema:
         self.version: str = data["version"]
         self.formats: list[dict[str, Schema]] = data["formats"]
         self.routes = {
-            key: Route(key, entry["parameters"], entry.get("permissions", {}), entry.get("returns", "null"), entry.get("index"))
+            key: Route(
+                key, entry["parameters"], entry.get("permissions", {}), entry.get("returns", "null"), entry.get("index")
+            )
             for key, entry in data["routes"].items()
         }
         self._tree: dict[str, Any] = {}
@@ -85,7 +87,11 @@ class ApiSchema:
         """The names of the routes directly below an index."""
         parts = route.segments
         depth = len(parts)
-        found = {other.segments[depth]: None for other in self.routes.values() if other.segments[:depth] == parts and len(other.segments) > depth}
+        found = {
+            other.segments[depth]: None
+            for other in self.routes.values()
+            if other.segments[:depth] == parts and len(other.segments) > depth
+        }
         return [name for name in found if not name.startswith("{")]
 
     def check(self, route: Route, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -139,21 +139,25 @@ async def _read(http: web.Request, path: str) -> Request:
             form = await http.post()
             params |= _params(form)
     return Request(
-        http.method, path, params,
+        http.method,
+        path,
+        params,
         authorization=http.headers.get("Authorization", ""),
         ticket=http.cookies.get("PVEAuthCookie", ""),
         csrf=http.headers.get("CSRFPreventionToken", ""),
         client=http.remote or "127.0.0.1",
-    )  # fmt: skip
+    )
 
 
 def _params(given: MultiMapping[Any]) -> dict[str, Any]:
     params: dict[str, Any] = {}
     for name, value in given.items():
         text = value if isinstance(value, str) else ""
-        params[name] = [*params[name], text] if isinstance(params.get(name), list) else (
-            [params[name], text] if name in params else text
-        )  # fmt: skip
+        params[name] = (
+            [*params[name], text]
+            if isinstance(params.get(name), list)
+            else ([params[name], text] if name in params else text)
+        )
     return params
 
 

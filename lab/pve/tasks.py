@@ -1,4 +1,4 @@
-"""Tasks: work that outlives its request, with a UPID, a log and an exit status (upstream: PVE/RESTEnvironment.pm fork_worker)."""
+"""Tasks: work that outlives its request, with a UPID, a log and an exit status (upstream: PVE/RESTEnvironment.pm)."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Task:
 
     @property
     def verdict(self) -> str:
-        """The class of the exit status: ok, warning, error or unknown (upstream: PVE/Tools.pm upid_normalize_status_type)."""
+        """The class of the exit status: ok, warning, error or unknown (upstream: upid_normalize_status_type)."""
         if self.status == "OK":
             return "ok"
         if re.fullmatch(r"WARNINGS: \d+", self.status):
@@ -82,7 +82,7 @@ class TaskLog:
         """Add a line even when the task was cancelled; for the last words of a clean-up."""
         self.task.log.extend(line.split("\n"))
 
-    def warn(self, text: str) -> None:
+    def warning(self, text: str) -> None:
         """Add a line that counts as a warning ("WARN: text"); the task then ends as "WARNINGS: n"."""
         self.warnings += 1
         self(f"WARN: {text}")
@@ -122,8 +122,11 @@ class TaskStore:
         upid = f"UPID:{self.site.node}:{pid:08X}:{pstart:08X}:{starttime:08X}:{kind}:{ident}:{user}:"
         return Task(upid, self.site.node, pid, pstart, starttime, kind, ident, user)
 
-    def add_history(self, user: str, kind: str, ident: str, starttime: int, endtime: int, status: str, log: Iterable[str]) -> str:
-        """Record a task of the past; the closing "TASK …" line is added here."""
+    def add_history(
+        self, user: str, kind: str, ident: str, *, span: tuple[int, int], status: str, log: Iterable[str]
+    ) -> str:
+        """Record a task of the past (``span``: start and end); the closing "TASK …" line is added here."""
+        starttime, endtime = span
         task = self.make(user, kind, ident, starttime)
         task.log = [*log, closing_line(status)]
         task.endtime, task.status = endtime, status
@@ -144,8 +147,8 @@ class TaskStore:
     def all(self) -> list[Task]:
         """All tasks, the latest start first."""
         with self._lock:
-            tasks = list(self._tasks.values())
-        return sorted(reversed(tasks), key=lambda task: task.starttime, reverse=True)
+            tasks = sorted(self._tasks.values(), key=lambda task: task.starttime)
+        return tasks[::-1]
 
     def wait(self, upid: str, timeout: float = 60.0) -> Task:
         """Wait for the end of a task (tests and the scheduler); TimeoutError when it does not come."""

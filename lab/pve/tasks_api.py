@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from lab.pve.call import Call, param_error
@@ -34,7 +35,7 @@ def _matches(call: Call, task: Task) -> bool:
     params = call.params
     if not (call.check(f"/nodes/{params['node']}", "Sys.Audit", noerr=True) or owns(call, task)):
         return False
-    tests = {
+    tests: dict[str, Callable[[Any], bool]] = {
         "userfilter": lambda value: value.lower() in task.userid.lower(),
         "typefilter": lambda value: value == task.type,
         "vmid": lambda value: str(value) == task.id,
@@ -48,8 +49,15 @@ def _matches(call: Call, task: Task) -> bool:
 
 def entry(task: Task) -> dict[str, Any]:
     """One task of a list; running ones look different from finished ones, as recorded."""
-    shown: dict[str, Any] = {"upid": task.upid, "node": task.node, "pid": task.pid, "pstart": task.pstart,
-                             "starttime": task.starttime, "type": task.type, "id": task.id}  # fmt: skip
+    shown: dict[str, Any] = {
+        "upid": task.upid,
+        "node": task.node,
+        "pid": task.pid,
+        "pstart": task.pstart,
+        "starttime": task.starttime,
+        "type": task.type,
+        "id": task.id,
+    }
     if task.endtime is None:
         return {**shown, "user": task.user, "status": "RUNNING", "saved": "0"}
     return {**shown, **_user(task), "endtime": task.endtime, "status": task.status}
@@ -79,15 +87,23 @@ def status(call: Call) -> object:
     task = _find(call)
     if not owns(call, task):
         call.check(f"/nodes/{call.params['node']}", "Sys.Audit")
-    shown: dict[str, Any] = {"upid": task.upid, "node": task.node, "pid": task.pid, "pstart": task.pstart,
-                             "starttime": task.starttime, "type": task.type, "id": task.id, **_user(task)}  # fmt: skip
+    shown: dict[str, Any] = {
+        "upid": task.upid,
+        "node": task.node,
+        "pid": task.pid,
+        "pstart": task.pstart,
+        "starttime": task.starttime,
+        "type": task.type,
+        "id": task.id,
+        **_user(task),
+    }
     if task.endtime is None:
         return {**shown, "status": "running"}
     return {**shown, "status": "stopped", "exitstatus": task.status}
 
 
 def log(call: Call) -> object:
-    """GET /nodes/{node}/tasks/{upid}/log: 50 lines by default, limit=0 gives all; an unknown task is one line of text."""
+    """GET /nodes/{node}/tasks/{upid}/log: 50 lines by default, all with limit=0; an unknown task is one line."""
     found = UPID.fullmatch(_parse(call))
     task = call.site.tasks.get(call.params["upid"])
     owner = found["user"] if found else ""

@@ -31,7 +31,10 @@ async def pump(http: web.Request, call: Call, stream: Stream) -> web.StreamRespo
 
 
 async def _carry(
-    socket: web.WebSocketResponse, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, frames: TerminalFrames | None,
+    socket: web.WebSocketResponse,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    frames: TerminalFrames | None,
 ) -> None:
     tasks = {asyncio.create_task(_to_client(reader, socket)), asyncio.create_task(_from_client(socket, writer, frames))}
     _, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -46,7 +49,9 @@ async def _to_client(reader: asyncio.StreamReader, socket: web.WebSocketResponse
 
 
 async def _from_client(
-    socket: web.WebSocketResponse, writer: asyncio.StreamWriter, frames: TerminalFrames | None,
+    socket: web.WebSocketResponse,
+    writer: asyncio.StreamWriter,
+    frames: TerminalFrames | None,
 ) -> None:
     async for message in socket:
         if message.type not in {WSMsgType.BINARY, WSMsgType.TEXT}:

@@ -35,8 +35,18 @@ def test_a_restore_as_the_driller_takes_well_under_a_second(lab: labsite.LabSite
     archives = lab.data("GET", "/nodes/pve1/storage/backup-hdd/content", "drill", content="backup", vmid=210)
     newest = max(archives, key=lambda archive: archive["ctime"])
     began = time.monotonic()
-    upid = lab.data("POST", "/nodes/pve1/qemu", "drill", vmid=211, archive=newest["volid"], storage="vmdata", unique=1,
-                    net0="virtio,bridge=vmbr9", onboot=0, name="drill-210")  # fmt: skip
+    upid = lab.data(
+        "POST",
+        "/nodes/pve1/qemu",
+        "drill",
+        vmid=211,
+        archive=newest["volid"],
+        storage="vmdata",
+        unique=1,
+        net0="virtio,bridge=vmbr9",
+        onboot=0,
+        name="drill-210",
+    )
     task = lab.site.tasks.wait(upid)
     assert task.status == "OK", task.log
     started = lab.site.tasks.wait(lab.data("POST", "/nodes/pve1/qemu/211/status/start", "drill"))

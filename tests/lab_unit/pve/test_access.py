@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.lab_unit.pve.stubs import ROOT, ask, bare_site, data
 
+from lab.pve.call import Call
 from lab.pve.dispatch import Request, answer
 from lab.pve.site import GuestRecord, Pool, Site
+from tests.lab_unit.pve.stubs import ROOT, ask, bare_site, data
 
 AUDIT = "PVEAPIToken=audit@pve!suite=s"
 
@@ -71,8 +72,6 @@ def test_rights_on_a_pool_reach_its_guests_and_no_others(site: Site) -> None:
 
 
 def test_only_root_itself_is_root(site: Site) -> None:
-    from lab.pve.call import Call
-
     assert Call(site, "root@pam").is_root
     assert not Call(site, "root@pam!suite").is_root
 
@@ -95,10 +94,15 @@ def test_the_administrator_holds_as_many_privileges_as_recorded(version: str, co
     assert roles["NoAccess"] == {"roleid": "NoAccess", "privs": "", "special": 1}
 
 
-@pytest.mark.parametrize("token", [
-    "PVEAPIToken=root@pam!suite=wrong", "PVEAPIToken=root@pam!nope=root-secret", "PVEAPIToken=ghost@pve!x=y",
-    "PVEAPIToken=garbage",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "token",
+    [
+        "PVEAPIToken=root@pam!suite=wrong",
+        "PVEAPIToken=root@pam!nope=root-secret",
+        "PVEAPIToken=ghost@pve!x=y",
+        "PVEAPIToken=garbage",
+    ],
+)
 def test_a_token_that_proves_nothing_is_refused_without_a_body(site: Site, token: str) -> None:
     got = ask(site, "GET", "/version", token)
     assert (got.status, got.reason, got.body) == (401, "Authentication failed!", None)
@@ -177,7 +181,8 @@ def test_lists_shrink_to_what_the_caller_may_see(site: Site) -> None:
     assert len(data(site, "GET", "/access/users", AUDIT)) == 2
     assert len(data(site, "GET", "/access/acl", AUDIT)) == 2
     assert data(site, "GET", "/access/permissions", AUDIT)["/vms"] == dict.fromkeys(
-        ("Sys.Audit", "VM.Audit", "Datastore.Audit", "Pool.Audit"), 1,
+        ("Sys.Audit", "VM.Audit", "Datastore.Audit", "Pool.Audit"),
+        1,
     )
 
 

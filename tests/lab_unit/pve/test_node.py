@@ -21,12 +21,30 @@ def build(version: Version = "9.2") -> Site:
     site = bare_site(version)
     machinery = types.SimpleNamespace(node=MemoryNode(), is_running=lambda vmid: vmid == 200, uptime=lambda _vmid: 42)
     site.hypervisor = cast("Hypervisor", machinery)
-    site.guests[100] = GuestRecord(100, "qemu", "pve1", {
-        "name": "golden", "memory": "256", "template": 1, "tags": "prod", "virtio0": "vmdata:base-100-disk-0,size=1G"})
-    site.guests[200] = GuestRecord(200, "qemu", "pve1", {
-        "boot": "order=scsi1", "cores": 2, "lock": "backup", "memory": "512", "name": "docker",
-        "scsi0": "vmdata:vm-200-disk-0,size=1G", "scsi1": "vmdata:vm-200-disk-1,size=1536M"}, pool="prod")
-    site.guests[230] = GuestRecord(230, "lxc", "pve1", {"hostname": "files", "memory": 128, "rootfs": "vmdata:x,size=256M"})
+    site.guests[100] = GuestRecord(
+        100,
+        "qemu",
+        "pve1",
+        {"name": "golden", "memory": "256", "template": 1, "tags": "prod", "virtio0": "vmdata:base-100-disk-0,size=1G"},
+    )
+    site.guests[200] = GuestRecord(
+        200,
+        "qemu",
+        "pve1",
+        {
+            "boot": "order=scsi1",
+            "cores": 2,
+            "lock": "backup",
+            "memory": "512",
+            "name": "docker",
+            "scsi0": "vmdata:vm-200-disk-0,size=1G",
+            "scsi1": "vmdata:vm-200-disk-1,size=1536M",
+        },
+        pool="prod",
+    )
+    site.guests[230] = GuestRecord(
+        230, "lxc", "pve1", {"hostname": "files", "memory": 128, "rootfs": "vmdata:x,size=256M"}
+    )
     site.pools["prod"] = Pool("production", {"backup-hdd"})
     site.storages = {
         "backup-hdd": {"type": "dir", "path": "/mnt/backup", "content": "backup", "is_mountpoint": 1},
@@ -148,7 +166,10 @@ def test_the_isolated_bridge_has_neither_ports_nor_addresses(site: Site) -> None
     assert not {"address", "cidr", "address6", "gateway"} & set(isolated)
     site_bridge = data(site, "GET", "/nodes/pve1/network/vmbr0")
     assert (site_bridge["cidr"], site_bridge["netmask"], site_bridge["method"]) == ("10.0.0.1/24", "24", "static")
-    assert [bridge["iface"] for bridge in data(site, "GET", "/nodes/pve1/network", type="any_bridge")] == ["vmbr0", "vmbr9"]
+    assert [bridge["iface"] for bridge in data(site, "GET", "/nodes/pve1/network", type="any_bridge")] == [
+        "vmbr0",
+        "vmbr9",
+    ]
     missing = ask(site, "GET", "/nodes/pve1/network/nope")
     assert missing.body
     assert missing.body["errors"] == {"iface": "interface does not exist"}
@@ -227,7 +248,9 @@ def test_high_availability_references(site: Site) -> None:
 
 
 def test_cluster_tasks_hide_a_tokens_own_tasks_without_sys_audit(site: Site) -> None:
-    site.tasks.add_history("nobody@pve!suite", "qmstart", "100", site.now() - 5, site.now() - 4, "OK", [])
+    site.tasks.add_history(
+        "nobody@pve!suite", "qmstart", "100", span=(site.now() - 5, site.now() - 4), status="OK", log=[]
+    )
     assert data(site, "GET", "/cluster/tasks", NOBODY) == []
     shown = data(site, "GET", "/cluster/tasks", AUDITOR)[0]
     assert (shown["user"], shown["tokenid"], shown["saved"], shown["status"]) == ("nobody@pve", "suite", "1", "OK")

@@ -11,6 +11,8 @@ from lab.pve.routes import ROUTES
 from lab.pve.schema import load
 
 NINE = load("9.2")
+UNKNOWN = "property is not defined in schema and the schema does not allow additional properties"
+MAC = "invalid format - value does not look like a valid unicast MAC address"
 
 
 def errors(route: str, given: dict[str, Any], version: str = "9.2") -> dict[str, str]:
@@ -28,34 +30,77 @@ CONFIG = {"node": "pve1", "vmid": "201"}
 @pytest.mark.parametrize(
     ("route", "given", "name", "text"),
     [
-        ("GET /version", {"foo": "1"}, "foo",
-         "property is not defined in schema and the schema does not allow additional properties"),
-        ("GET /nodes/{node}/qemu", {"node": "pve1", "full": "true"}, "full", "type check ('boolean') failed - got 'true'"),
+        (
+            "GET /version",
+            {"foo": "1"},
+            "foo",
+            "property is not defined in schema and the schema does not allow additional properties",
+        ),
+        (
+            "GET /nodes/{node}/qemu",
+            {"node": "pve1", "full": "true"},
+            "full",
+            "type check ('boolean') failed - got 'true'",
+        ),
         ("GET /nodes/{node}/qemu", {"node": "pve1", "full": "2"}, "full", "type check ('boolean') failed - got '2'"),
         ("GET /cluster/nextid", {"vmid": "abc"}, "vmid", "type check ('integer') failed - got 'abc'"),
         ("GET /cluster/nextid", {"vmid": "5"}, "vmid", "invalid format - value does not look like a valid VM ID\n"),
-        ("GET /cluster/resources", {"type": "bogus"}, "type",
-         "value 'bogus' does not have a value in the enumeration 'vm, storage, node, sdn'"),
-        ("GET /cluster/jobs/schedule-analyze", {"schedule": "daily", "iterations": "101"}, "iterations",
-         "value must have a maximum value of 100"),
-        ("GET /cluster/jobs/schedule-analyze", {"schedule": "daily", "iterations": "0"}, "iterations",
-         "value must have a minimum value of 1"),
-        ("PUT /nodes/{node}/qemu/{vmid}/config", CONFIG | {"net0": "virtio=00:11:22:33:44:55:66,bridge=vmbr9"}, "net0",
-         "invalid format - format error\nnet0.macaddr: invalid format - value does not look like a valid unicast MAC address\n\n"),
+        (
+            "GET /cluster/resources",
+            {"type": "bogus"},
+            "type",
+            "value 'bogus' does not have a value in the enumeration 'vm, storage, node, sdn'",
+        ),
+        (
+            "GET /cluster/jobs/schedule-analyze",
+            {"schedule": "daily", "iterations": "101"},
+            "iterations",
+            "value must have a maximum value of 100",
+        ),
+        (
+            "GET /cluster/jobs/schedule-analyze",
+            {"schedule": "daily", "iterations": "0"},
+            "iterations",
+            "value must have a minimum value of 1",
+        ),
+        (
+            "PUT /nodes/{node}/qemu/{vmid}/config",
+            CONFIG | {"net0": "virtio=00:11:22:33:44:55:66,bridge=vmbr9"},
+            "net0",
+            f"invalid format - format error\nnet0.macaddr: {MAC}\n\n",
+        ),
         ("POST /cluster/backup", {"id": "bad id!"}, "id", "invalid format - invalid configuration ID 'bad id!'\n"),
-        ("POST /cluster/backup", {"prune-backups": "keep-foo=1"}, "prune-backups",
-         "invalid format - format error\nprune-backups.keep-foo: property is not defined in schema and the schema does not"
-         " allow additional properties\n"),
-        ("POST /cluster/backup", {"prune-backups": "keep-all=1,keep-last=2"}, "prune-backups",
-         "invalid format - keep-all cannot be set together with other options.\n"),
-        ("POST /nodes/{node}/vzdump", {"node": "pve1", "mode": "foo"}, "mode",
-         "value 'foo' does not have a value in the enumeration 'snapshot, suspend, stop'"),
-        ("GET /nodes/{node}/storage/{storage}/content", {"node": "pve1", "storage": "b1", "content": "foo"}, "content",
-         "invalid format - invalid content type 'foo'\n"),
+        (
+            "POST /cluster/backup",
+            {"prune-backups": "keep-foo=1"},
+            "prune-backups",
+            f"invalid format - format error\nprune-backups.keep-foo: {UNKNOWN}\n",
+        ),
+        (
+            "POST /cluster/backup",
+            {"prune-backups": "keep-all=1,keep-last=2"},
+            "prune-backups",
+            "invalid format - keep-all cannot be set together with other options.\n",
+        ),
+        (
+            "POST /nodes/{node}/vzdump",
+            {"node": "pve1", "mode": "foo"},
+            "mode",
+            "value 'foo' does not have a value in the enumeration 'snapshot, suspend, stop'",
+        ),
+        (
+            "GET /nodes/{node}/storage/{storage}/content",
+            {"node": "pve1", "storage": "b1", "content": "foo"},
+            "content",
+            "invalid format - invalid content type 'foo'\n",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_parameter_is_refused_with_the_recorded_text(
-    route: str, given: dict[str, Any], name: str, text: str,
+    route: str,
+    given: dict[str, Any],
+    name: str,
+    text: str,
 ) -> None:
     assert errors(route, given)[name] == text
 

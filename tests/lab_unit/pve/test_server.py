@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import requests
-from tests.lab_unit.pve.stubs import ROOT, bare_site
 
 from lab import certificates
+from lab.pve.call import Call, die
+from lab.pve.routes import ROUTES
 from lab.pve.server import Server, TlsFiles, serve
+from tests.lab_unit.pve.stubs import ROOT, bare_site
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +83,9 @@ def test_the_certificate_is_the_one_that_is_told(server: tuple[Server, Path]) ->
     assert told["notafter"] > told["notbefore"]
 
 
-def test_error_text_that_is_not_ascii_breaks_the_answer(server: tuple[Server, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    from lab.pve.call import Call, die
-    from lab.pve.routes import ROUTES
-
+def test_error_text_that_is_not_ascii_breaks_the_answer(
+    server: tuple[Server, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def curly(_call: Call) -> None:
         die("Failed to execute child process “nope”")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 
 import pytest
-from tests.lab_unit.pve.stubs import ROOT, ask, bare_site, data
 
 from lab.pve.site import Site
 from lab.pve.tasks import UPID, TaskError, TaskLog
+from tests.lab_unit.pve.stubs import ROOT, ask, bare_site, data
 
 TOKEN = "PVEAPIToken=drill@pve!suite=s"
 USER = "root@pam!suite"
@@ -43,7 +43,7 @@ def failing(_log: TaskLog) -> None:
 
 
 def warning(log: TaskLog) -> None:
-    log.warn("could not add notes")
+    log.warning("could not add notes")
 
 
 def test_a_task_ends_with_what_happened(site: Site) -> None:
@@ -90,9 +90,14 @@ def test_a_stopped_task_is_interrupted_by_signal(site: Site) -> None:
 def test_start_and_end_stand_in_the_journal(site: Site) -> None:
     upid = ran(site, lambda log: log("x"))
     site.tasks.wait(upid)
-    assert site.hypervisor.node.lines == [  # type: ignore[attr-defined]
-        ("pvedaemon", f"<{USER}> starting task {upid}"), ("pvedaemon", f"<{USER}> end task {upid} OK"),
-    ] or site.hypervisor.node.lines[0][0] == "pvescheduler"  # type: ignore[attr-defined]
+    assert (
+        site.hypervisor.node.lines
+        == [  # type: ignore[attr-defined]
+            ("pvedaemon", f"<{USER}> starting task {upid}"),
+            ("pvedaemon", f"<{USER}> end task {upid} OK"),
+        ]
+        or site.hypervisor.node.lines[0][0] == "pvescheduler"
+    )  # type: ignore[attr-defined]
 
 
 def test_a_log_is_read_in_pages(site: Site) -> None:
@@ -118,9 +123,11 @@ def test_an_unknown_task(site: Site) -> None:
 def past(site: Site) -> Site:
     now = site.now()
     for index, outcome in enumerate(("OK", "job errors", "WARNINGS: 2", "unexpected status")):
-        site.tasks.add_history("root@pam", "vzdump", "210", now - 1000 + index, now - 900 + index, outcome, ["INFO: x"])
-    site.tasks.add_history("drill@pve!suite", "qmrestore", "201", now - 10, now - 5, "OK", [])
-    site.tasks.add_history("drill@pve", "vzdump", "", now - 4, now - 3, "OK", [])
+        site.tasks.add_history(
+            "root@pam", "vzdump", "210", (now - 1000 + index, now - 900 + index), outcome, ["INFO: x"]
+        )
+    site.tasks.add_history("drill@pve!suite", "qmrestore", "201", span=(now - 10, now - 5), status="OK", log=[])
+    site.tasks.add_history("drill@pve", "vzdump", "", span=(now - 4, now - 3), status="OK", log=[])
     return site
 
 
