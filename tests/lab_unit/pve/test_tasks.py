@@ -124,7 +124,7 @@ def past(site: Site) -> Site:
     now = site.now()
     for index, outcome in enumerate(("OK", "job errors", "WARNINGS: 2", "unexpected status")):
         site.tasks.add_history(
-            "root@pam", "vzdump", "210", (now - 1000 + index, now - 900 + index), outcome, ["INFO: x"]
+            "root@pam", "vzdump", "210", span=(now - 1000 + index, now - 900 + index), status=outcome, log=["INFO: x"]
         )
     site.tasks.add_history("drill@pve!suite", "qmrestore", "201", span=(now - 10, now - 5), status="OK", log=[])
     site.tasks.add_history("drill@pve", "vzdump", "", span=(now - 4, now - 3), status="OK", log=[])
