@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from backup_standard.drill import reap
 from backup_standard.errors import OperatorError, SecretError
 from backup_standard.inventory.loader import Loaded, load
 from backup_standard.inventory.schema import json_schema
@@ -32,6 +33,13 @@ Connects to nothing. References to secrets that lead nowhere on this machine are
 the machine that audits may be another one. Commands (cmd:) are not run.
 
 exit status: 0 the inventory is sound, 1 it is not
+"""
+
+_REAP = """\
+Finds what drills that were killed left on the site, by the claims in their run folders, and removes it: temporary
+guests with their disks, network namespaces and bridges on the node. What does not bear a drill's mark is never touched.
+
+exit status: 0 nothing remains, 10 something does, 1 the site could not be reached
 """
 
 _SCHEMA = """\
@@ -62,6 +70,8 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _inventory_commands(commands)
+    reaper = _command(commands, "reap", _reap, help_text="find and remove what killed drills left behind", text=_REAP)
+    reap.add_arguments(reaper)
     return top
 
 
@@ -129,6 +139,10 @@ def _unresolved(loaded: Loaded) -> list[str]:
 def _schema(_arguments: argparse.Namespace) -> int:
     _say(json.dumps(json_schema(), indent=2, ensure_ascii=False))
     return OK
+
+
+def _reap(arguments: argparse.Namespace) -> int:
+    return reap.run(arguments, _say)
 
 
 def _say(text: str) -> None:

@@ -37,13 +37,13 @@ class Agent:
         A program that does not exist makes the real API fail with 596 and no text, so it counts as exit status 127.
         """
         try:
-            started = self.api.write("POST", self._path("exec"), {"command": list(argv)})
+            pid = self.execute(argv)
         except (ApiError, ConnectionFailed) as problem:
             if "(596 " in str(problem) or "execute child process" in str(problem):
                 return Ran(127, "", f"{argv[0]}: not found")
             raise
         ended = waiting.until(
-            lambda: self._status(int(started["pid"])),
+            lambda: self.status(pid),
             ready=lambda status: bool(status.get("exited")),
             timeout=timeout,
             what=f"{argv[0]} in guest {self.vmid}",
@@ -66,7 +66,13 @@ class Agent:
             if entry["name"] != "lo"
         }
 
-    def _status(self, pid: int) -> dict[str, Any]:
+    def execute(self, command: Sequence[str]) -> int:
+        """Start a program in the guest; returns its process id."""
+        started = self.api.write("POST", self._path("exec"), {"command": list(command)})
+        return int(started["pid"])
+
+    def status(self, pid: int) -> dict[str, Any]:
+        """What exec-status says; that a process has ended is told once."""
         status: dict[str, Any] = self.api.get(self._path("exec-status"), pid=pid)
         return status
 

@@ -25,7 +25,7 @@ FILENAME = "claims.jsonl"
 
 @dataclass(frozen=True)
 class Owner:
-    """The process that holds a claim: machine, process id, and when that process started (clock ticks of the kernel)."""
+    """The process that holds a claim: machine, process id, and when it started (the kernel's clock ticks)."""
 
     host: str
     pid: int

@@ -13,11 +13,13 @@ from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from backup_standard.drill.ports import Ran
 from backup_standard.errors import ConnectionFailed
 from backup_standard.hosts import Recorder, SshClient, guest_client, guest_host
 from backup_standard.hosts.ssh import Account
 from backup_standard.inventory.secrets import Secret
+
 
 def run_on(client: SshClient, argv: Sequence[str], *, timeout: float = 60.0) -> Ran:
     """Run a command, given as its arguments, over an SSH connection."""

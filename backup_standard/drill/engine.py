@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from backup_standard.drill import production, screen, steps, teardown
+from backup_standard.drill.door import SshSession
 from backup_standard.drill.plan import DrillPlan
 from backup_standard.drill.record import DrillRecord, Outcome, StepResult
 from backup_standard.drill.steps import Course, Observed, Tools
 from backup_standard.errors import ConnectionFailed, NotRun, OperatorError
+from backup_standard.hosts import Recorder, agent_host
 
 Step = Callable[[Course], Observed]
 
@@ -35,7 +37,6 @@ class Drill:
     """
 
     def __init__(self, plan: DrillPlan, tools: Tools) -> None:
-        assert plan.archive is not None or plan.refusal  # noqa: S101 - the plan saw to it
         self.plan, self.tools = plan, tools
         self.record = DrillRecord(
             guest=plan.vmid, name=plan.name, role=plan.role, kind=plan.kind, vmid=plan.vmid,
@@ -68,6 +69,19 @@ class Drill:
         if result.outcome is Outcome.ERROR:
             raise self._problems[name]
         return result
+
+    def host(self, recorder: Recorder | None = None) -> Any:
+        """The restored guest as a testinfra host over the login of the login step (see :meth:`step` for errors)."""
+        self.step("login")
+        session = self.course.session
+        if not isinstance(session, SshSession):
+            raise NotRun(f"nobody is logged in to the copy of guest {self.plan.vmid}")
+        return session.host(str(self.course.vmid), recorder)
+
+    def host_as_root(self, recorder: Recorder | None = None) -> Any:
+        """The restored guest as a testinfra host over its guest agent."""
+        self.step("boot")
+        return agent_host(self.course.agent, f"{self.course.vmid} (agent)", recorder)
 
     @property
     def recovery(self) -> float | None:
@@ -105,10 +119,10 @@ class Drill:
             observed = run(self.course)
         except steps.FINDINGS as problem:
             seconds = time.monotonic() - started
-            lost = isinstance(problem, ConnectionFailed)
-            if lost:
-                self._problems[name] = problem
-            self._note(name, Outcome.ERROR if lost else Outcome.FAILED, seconds, _observed(problem), str(problem))
+            outcome = Outcome.FAILED
+            if isinstance(problem, ConnectionFailed):
+                outcome, self._problems[name] = Outcome.ERROR, problem
+            self._note(name, outcome, seconds, _observed(problem), str(problem))
             self.course.say(name, f"failed: {str(problem).splitlines()[0]}")
         except BaseException as problem:
             seconds = time.monotonic() - started
@@ -142,7 +156,10 @@ class Drill:
                 phase["deleted"] = [claim.vmid for claim in standing]
         except OperatorError as problem:
             wrong.append(str(problem))
-        observed = {"deleted": [claim.vmid for claim in standing], "production": "as before" if not wrong else "see below"}
+        observed = {
+            "deleted": [claim.vmid for claim in standing],
+            "production": "as before" if not wrong else "see below",
+        }
         outcome = Outcome.FAILED if wrong else Outcome.OK
         self._note(TEARDOWN, outcome, time.monotonic() - started, observed, "; ".join(wrong))
         self.course.say(TEARDOWN, "failed" if wrong else "done")

@@ -87,7 +87,7 @@ class Guard:
 
 
 def is_ours(config: Mapping[str, Any], claim: Claim, *, stub_allowed: bool = False) -> bool:
-    """Whether a visible configuration belongs to a claim: tag and run, or the bare stub of a restore that we started."""
+    """Whether a visible configuration belongs to a claim: by tag and run, or as the bare stub of a restore of ours."""
     if names.is_tagged(config) and names.run_of(str(config.get("description", ""))) == claim.run:
         return True
     return stub_allowed and bool(claim.upids) and is_stub(config)
@@ -111,11 +111,15 @@ def _restore(guard: Guard, _where: Mapping[str, str], params: Params) -> None:
     claim = guard.claim_on(int(params["vmid"]))
     _only(params, _RESTORE_KEYS, "a restore", cards=True)
     if claim.upids:
-        raise Refused(f"VMID {claim.vmid} was restored before in this run ({claim.upids[0]}); a restore is never repeated")
+        raise Refused(
+            f"VMID {claim.vmid} was restored before in this run ({claim.upids[0]}); a restore is never repeated"
+        )
     if "archive" not in params:
         raise Refused("a restore without an archive would make a new guest")
     if not is_ours(params, claim):
-        raise Refused(f"the restore into {claim.vmid} does not carry the tag {names.TAG} and the mark of run {claim.run}")
+        raise Refused(
+            f"the restore into {claim.vmid} does not carry the tag {names.TAG} and the mark of run {claim.run}"
+        )
     _on_ground(guard, params)
 
 

@@ -12,7 +12,7 @@ _FACTOR = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 def parse(text: str) -> dict[str, str]:
-    """The keys of a configuration file. Comments, and the sections of snapshots behind the first ``[``, are left out."""
+    """The keys of a configuration file, without comments and the sections (snapshots) behind the first ``[``."""
     keys: dict[str, str] = {}
     for line in text.splitlines():
         if line.startswith("["):

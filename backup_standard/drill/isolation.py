@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from typing import Any
 
 from backup_standard.drill import guestconfig, names
@@ -12,7 +12,7 @@ from backup_standard.errors import Refused
 
 
 def prove(
-    api: Reader, shell: Shell | None, *, node: str, bridge: str, vmid: int, reserved: Collection[int],
+    api: Reader, shell: Shell | None, *, node: str, bridge: str, vmid: int, reserved: Container[object],
 ) -> dict[str, Any]:  # fmt: skip
     """Prove the bridge isolated and every card of guest ``vmid`` on it; Refused lists what is not so.
 
@@ -55,7 +55,7 @@ def prove_alone(shell: Shell, *, vmid: int, cards: Collection[int]) -> str:
 def _by_api(api: Reader, node: str, bridge: str) -> Iterator[str]:
     shown = {item["iface"]: item for item in api.get(f"/nodes/{node}/network")}
     if bridge not in shown:
-        yield f"the API does not show {bridge} (no such bridge, or SDN.Use on /sdn/zones/localnetwork/{bridge} is missing)"
+        yield f"the API does not show {bridge}: no such bridge, or no SDN.Use on /sdn/zones/localnetwork/{bridge}"
         return
     yield from _api_objections(shown[bridge], bridge)
 
@@ -72,7 +72,7 @@ def _api_objections(item: Mapping[str, Any], bridge: str) -> Iterator[str]:
             yield f"{bridge} has {key} {item[key]}"
 
 
-def _by_node(shell: Shell, bridge: str, reserved: Collection[int]) -> Iterator[str]:
+def _by_node(shell: Shell, bridge: str, reserved: Container[object]) -> Iterator[str]:
     for link in _links(shell, bridge):
         port = str(link["ifname"])
         if names.vmid_of_port(port) not in reserved:

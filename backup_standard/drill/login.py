@@ -20,18 +20,26 @@ def log_in(door: Door, *, timeout: float, tick: Callable[[float], None]) -> tupl
     Returns the session (the caller closes it) and what was seen. LoginFailed says what was not as it should be.
     """
     session = waiting.until(
-        lambda: enter(door), timeout=timeout, what=f"SSH login as {door.user}", tick=lambda _none, elapsed: tick(elapsed)
+        lambda: enter(door),
+        timeout=timeout,
+        what=f"SSH login as {door.user}",
+        tick=lambda _none, elapsed: tick(elapsed),
     )
-    assert session is not None  # noqa: S101 - until() returns what is true
+    assert session is not None
     try:
-        who = session.run(("id", "-un"))
-        if who.rc != 0 or who.stdout.strip() != door.user:
-            raise LoginFailed(f"logged in as {door.user}, but id -un said {(who.stdout or who.stderr).strip()!r}")
+        prove_account(session, door.user)
         refused = show_refusal(door)
     except BaseException:
         session.close()
         raise
     return session, {"account": door.user, "method": door.method, "command": "id -un", "wrong_credential": refused}
+
+
+def prove_account(session: Session, user: str) -> None:
+    """Run a command as the account that logged in; LoginFailed when it is another account's or cannot be run."""
+    who = session.run(("id", "-un"))
+    if who.rc != 0 or who.stdout.strip() != user:
+        raise LoginFailed(f"logged in as {user}, but id -un said {(who.stdout or who.stderr).strip()!r}")
 
 
 def enter(door: Door) -> Session | None:

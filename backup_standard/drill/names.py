@@ -1,4 +1,4 @@
-"""What belongs to a drill, told by its name: reserved VMIDs, tag, description, namespace, bridge and cards on the node."""
+"""What belongs to a drill, told by its name: reserved VMIDs, tag, notes, and what it makes on the node."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ class Reserved:
 
     def __str__(self) -> str:
         explicit = ", ".join(f"{guest}→{temporary}" for guest, temporary in sorted(self.by_guest.items()))
-        return "; ".join(part for part in (explicit, f"{self.low}-{self.high}" if self.high >= self.low else "") if part)
+        return "; ".join(
+            part for part in (explicit, f"{self.low}-{self.high}" if self.high >= self.low else "") if part
+        )
 
 
 def namespace(vmid: int) -> str:

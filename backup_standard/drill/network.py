@@ -1,4 +1,4 @@
-"""The restored guest's network: its own addresses are up, the gateway and it exchange traffic, production is out of reach."""
+"""The restored guest's network: its addresses are up, its gateway answers, production does not."""
 
 from __future__ import annotations
 
@@ -49,8 +49,10 @@ class Production:
         return cls(tuple(sorted(node)), tuple(others[:_MOST_NEIGHBOURS]))
 
 
-def check_addresses(interfaces: Callable[[], Mapping[str, Mapping[str, Any]]], expected: Expected, *, timeout: float) -> str:
-    """Wait for the expected address on the expected card; returns "eth0 10.0.0.20/24". NetworkFailed with what is there."""
+def check_addresses(
+    interfaces: Callable[[], Mapping[str, Mapping[str, Any]]], expected: Expected, *, timeout: float
+) -> str:
+    """Wait for the expected address on the expected card; returns "eth0 10.0.0.20/24", or NetworkFailed."""
     wanted = ipaddress.ip_interface(expected.address)
 
     def holder(found: Mapping[str, Mapping[str, Any]]) -> str:
@@ -86,7 +88,7 @@ def parse_ip_addr(text: str) -> dict[str, dict[str, Any]]:
 
 
 def check_gateway(ping_guest: Callable[[], bool], run: Run, expected: Expected, *, timeout: float) -> dict[str, Any]:
-    """Both ways: the gateway pings the guest, the guest pings the gateway. Returns what was shown; NetworkFailed else."""
+    """Pings both ways between guest and gateway. Returns what was shown; NetworkFailed when one is unanswered."""
     try:
         waiting.until(ping_guest, timeout=timeout, what=f"guest {expected.address} answers a ping of its gateway")
     except waiting.NotReady as problem:
@@ -113,7 +115,9 @@ def check_unreachable(run: Run, production: Production) -> list[str]:
     if answered:
         raise NetworkFailed(f"production answers the restored guest: {', '.join(answered)}")
     if not tried and not unable:
-        raise NetworkFailed("no address of production is known (SDN.Audit on the node's bridges?), so nothing was tried")
+        raise NetworkFailed(
+            "no address of production is known (SDN.Audit on the node's bridges?), so nothing was tried"
+        )
     if unable and not tried:
         raise NetworkFailed(f"the guest has no means to try {', '.join(unable)}, so nothing shows that it cannot")
     return tried

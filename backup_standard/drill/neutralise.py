@@ -1,8 +1,8 @@
 """What must change in a guest's configuration before its copy may be powered on: a pure function of that configuration.
 
 Upstream (PVE/API2/Qemu.pm, PVE/QemuServer.pm): a restore takes any key except drives as an override in the same call,
-can replace keys but not delete them, and ``args``, ``hookscript`` and real devices may be set by root@pam alone. So what
-cannot be made harmless with the drill's own rights is refused by name.
+can replace keys but not delete them, and ``args``, ``hookscript`` and real devices may be set by root@pam alone. So
+what cannot be made harmless with the drill's own rights is refused by name.
 """
 
 from __future__ import annotations
@@ -34,8 +34,11 @@ class Change:
 
 @dataclass(frozen=True)
 class Neutralised:
-    """``overrides`` go into the restore call, ``afterwards`` into a configuration call before power-on (value "" removes
-    the key); ``refusals`` say what forbids the drill; ``kept`` what is left as archived on purpose."""
+    """The decision on one guest.
+
+    ``overrides`` go into the restore call, ``afterwards`` into a configuration call before power-on (value "" removes
+    the key); ``refusals`` say what forbids the drill; ``kept`` what is left as archived on purpose.
+    """
 
     overrides: Mapping[str, str]
     afterwards: Mapping[str, str]
@@ -109,7 +112,9 @@ def _volume(value: str) -> str:
 
 def _kept(config: Found) -> tuple[str, ...]:
     seeds = [key for key, value in guestconfig.drives(config) if _CLOUD_INIT.fullmatch(_volume(value))]
-    cloud = tuple(f"{key}: the cloud-init drive, so that the guest does not take this for its first boot" for key in seeds)
+    cloud = tuple(
+        f"{key}: the cloud-init drive, so that the guest does not take this for its first boot" for key in seeds
+    )
     order = ("startup: only used by autostart, which is off",) if "startup" in config else ()
     return cloud + order
 

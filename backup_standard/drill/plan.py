@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from backup_standard.drill import guestconfig
 from backup_standard.drill.names import Reserved
-from backup_standard.inventory.schema import DrillOfGuest, DrillSection, GuestSection, Inventory
+from backup_standard.inventory.schema import DrillOfGuest, GuestSection, Inventory
 from backup_standard.model import Archive, Facts, Gap, Guest, GuestKind
 from backup_standard.quantities import say_size
 
@@ -79,7 +79,10 @@ class Plan:
     def lines(self) -> list[str]:
         """The plan as an operator reads it."""
         return [
-            *(f"drill  {drill} ({_volume(drill)}){f': {drill.refusal}' if drill.refusal else ''}" for drill in self.drills),
+            *(
+                f"drill  {drill} ({_volume(drill)}){f': {drill.refusal}' if drill.refusal else ''}"
+                for drill in self.drills
+            ),
             *(f"not yet covered  {guest}" for guest in self.not_covered),
         ]
 
@@ -99,7 +102,7 @@ def plan_drills(inventory: Inventory, facts: Facts) -> Plan:
             continue
         temporary = reserved.by_guest.get(vmid) or next(free, 0)
         clone = next(free, None) if guest.template else None
-        drills.append(_drill(inventory.policy.storage, inventory.drill, section, guest, facts, temporary, clone))
+        drills.append(_drill(inventory, guest, facts, temporary=temporary, clone=clone))
     return Plan(tuple(drills), tuple(left_out))
 
 
@@ -117,22 +120,20 @@ def _left_out(inventory: Inventory, section: GuestSection, guest: Guest | Gap | 
     return "" if inventory.drill else "the inventory has no drill section (isolated bridge, storage, reserved VMIDs)"
 
 
-def _drill(
-    backup_storage: str, ground: DrillSection, section: GuestSection, guest: Guest, facts: Facts,
-    temporary: int, clone: int | None,
-) -> DrillPlan:  # fmt: skip
-    settings = section.drill
-    assert settings is not None  # noqa: S101 - _left_out saw to it
-    archive = newest_archive(facts, backup_storage, guest)
+def _drill(inventory: Inventory, guest: Guest, facts: Facts, *, temporary: int, clone: int | None) -> DrillPlan:
+    section, ground = inventory.guests[guest.vmid], inventory.drill
+    assert section.drill is not None
+    assert ground is not None
+    archive = newest_archive(facts, inventory.policy.storage, guest)
     refusal = ""
     if archive is None:
-        refusal = f"there is no archive of {guest} on {backup_storage} that {guest.node} can read"
+        refusal = f"there is no archive of {guest} on {inventory.policy.storage} that {guest.node} can read"
     elif not temporary:
         refusal = f"no VMID of the range {ground.vmids} is free"
     return DrillPlan(
         vmid=guest.vmid, name=guest.name, role=section.role, kind=str(guest.kind), node=guest.node,
         temporary_vmid=temporary, archive=archive, disk_bytes=guestconfig.disk_bytes(guest.config),
-        storage=ground.storage, bridge=ground.bridge, pool=ground.pool, settings=settings, rto=section.rto,
+        storage=ground.storage, bridge=ground.bridge, pool=ground.pool, settings=section.drill, rto=section.rto,
         template=guest.template, clone_vmid=clone, refusal=refusal,
     )  # fmt: skip
 

@@ -63,8 +63,15 @@ class Session(Protocol):
 class Door(Protocol):
     """The guest's SSH server, reached from inside the drill gateway. Its host key is checked at each call."""
 
-    user: str
-    method: str
+    @property
+    def user(self) -> str:
+        """The account's name."""
+        ...
+
+    @property
+    def method(self) -> str:
+        """How the account proves itself: "key" or "password"."""
+        ...
 
     def enter(self) -> Session:
         """Log in as the inventory says. LoginRefused, or ConnectionFailed while nobody answers."""

@@ -88,10 +88,9 @@ def node_leftovers(shell: Shell, vmid: int) -> list[str]:
     listed = shell(("ip", "netns", "list")).stdout.splitlines()
     found = [f"network namespace {line.split()[0]}" for line in listed if line.split()[:1] == [names.namespace(vmid)]]
     links = shell(("ip", "-o", "link", "show")).stdout
-    for port in (names.drill_bridge(vmid), names.gateway_port(vmid)):
-        if re.search(rf"^\d+: {port}[@:]", links, re.MULTILINE):
-            found.append(f"network device {port}")
-    return found
+    ours = (names.drill_bridge(vmid), names.gateway_port(vmid))
+    devices = [port for port in ours if re.search(rf"^\d+: {port}[@:]", links, re.MULTILINE)]
+    return found + [f"network device {port}" for port in devices]
 
 
 def _disk_storages(api: Reader, node: str) -> list[str]:

@@ -68,7 +68,7 @@ class DrillRecord:
     vmid: int
     temporary_vmid: int
     node: str
-    archive: Archive
+    archive: Archive | None
     class_: str
     run: str
     started: dt.datetime
@@ -89,7 +89,7 @@ class DrillRecord:
 
     @property
     def outcome(self) -> str:
-        """ "passed" when every step ran and was ok, else "failed"; "unfinished" while steps are missing."""
+        """One word: "passed" when every step ran and was ok, else "failed"; "unfinished" while steps are missing."""
         if any(step.outcome is not Outcome.OK for step in self.steps.values()):
             return "failed"
         return "passed" if self.finished else "unfinished"
@@ -98,7 +98,7 @@ class DrillRecord:
         """The record as JSON values; the archive in short, steps as a list in their order."""
         data = asdict(self)
         data["class"] = data.pop("class_")
-        data["archive"] = {key: getattr(self.archive, key) for key in ("volid", "ctime", "size")}
+        data["archive"] = {key: getattr(self.archive, key, None) for key in ("volid", "ctime", "size")}
         data["steps"] = [asdict(step) for step in self.steps.values()]
         data["started"] = self.started.isoformat()
         data["finished"] = self.finished.isoformat() if self.finished else None

@@ -121,7 +121,7 @@ def look(api: Reader, node: str, restored: Restored, archived: Mapping[str, str]
 def _clone(
     api: Writer, claims: Claims, plan: DrillPlan, first: Restored, decided: Neutralised, *, timeout: float,
 ) -> Restored:  # fmt: skip
-    assert plan.clone_vmid is not None  # noqa: S101 - restore() saw to it
+    assert plan.clone_vmid is not None
     claims.claim(plan.clone_vmid, source=plan.vmid, node=plan.node)
     params: dict[str, Any] = {
         "newid": plan.clone_vmid,
@@ -170,7 +170,7 @@ def _progress(api: Writer, upid: str, percent: Percent) -> Callable[[Mapping[str
 def _bytes_read(log: Sequence[str]) -> int | None:
     totals = [int(match[1]) for match in map(_TOTAL.search, log) if match]
     reads = [int(match[2]) for match in map(_PROGRESS.match, log) if match]
-    return (totals or reads or [None])[-1]
+    return next(reversed(totals or reads), None)
 
 
 def _warnings(log: Sequence[str]) -> tuple[str, ...]:

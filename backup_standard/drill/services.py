@@ -19,7 +19,7 @@ Run = Callable[[Sequence[str]], Ran]
 
 @dataclass(frozen=True)
 class Probes:
-    """Ways to look at a guest: ``as_root`` through its agent (None without one), ``as_user`` over SSH, and its ports."""
+    """Ways to look at a guest: ``as_root`` through its agent, ``as_user`` over SSH, and its ports; None without one."""
 
     as_root: Run | None
     as_user: Run | None
@@ -145,7 +145,7 @@ def dns_query(name: str, *, version: int = 4) -> bytes:
     """A question for the addresses of a name (RFC 1035)."""
     labels = b"".join(bytes([len(label)]) + label.encode("idna") for label in name.rstrip(".").split("."))
     kind = 1 if version == 4 else 28  # noqa: PLR2004 - A and AAAA
-    header = struct.pack(">HHHHHH", random.getrandbits(16), 0x0100, 1, 0, 0, 0)  # noqa: S311 - an id, no secret
+    header = struct.pack(">HHHHHH", random.getrandbits(16), 0x0100, 1, 0, 0, 0)
     return header + labels + b"\0" + struct.pack(">HH", kind, 1)
 
 

@@ -14,11 +14,11 @@ from backup_standard.drill import boot, guestconfig, isolation, login, network, 
 from backup_standard.drill import restore as restoring
 from backup_standard.drill.agent import Agent
 from backup_standard.drill.claims import Claims
-from backup_standard.drill.door import SshDoor, SshSession
+from backup_standard.drill.door import SshDoor
 from backup_standard.drill.gateway import Gateway
 from backup_standard.drill.guard import Guard
 from backup_standard.drill.plan import DrillPlan
-from backup_standard.drill.ports import Ran, Shell, Writer
+from backup_standard.drill.ports import Ran, Session, Shell, Writer
 from backup_standard.drill.preflight import Surroundings
 from backup_standard.drill.progress import Event, Listener
 from backup_standard.drill.record import DrillRecord, Phase
@@ -78,7 +78,7 @@ class Course:
     restored: restoring.Restored | None = None
     booted: boot.Booted | None = None
     gateway: Gateway | None = None
-    session: SshSession | None = None
+    session: Session | None = None
 
     @property
     def vmid(self) -> int:
@@ -104,7 +104,9 @@ class Course:
             yield observed
         except BaseException as problem:
             first = (str(problem) or type(problem).__name__).splitlines()[0]
-            self.record.phases.append(Phase(name, time.monotonic() - started, ok=False, observed=observed, message=first))
+            self.record.phases.append(
+                Phase(name, time.monotonic() - started, ok=False, observed=observed, message=first)
+            )
             raise
         self.record.phases.append(Phase(name, time.monotonic() - started, ok=True, observed=observed))
 
@@ -134,7 +136,7 @@ def restore(course: Course) -> Observed:
         )  # fmt: skip
         record.bytes = done.bytes
         record.mb_per_s = round(done.bytes / 1e6 / done.seconds, 1) if done.bytes and done.seconds else None
-        phase |= {"bytes": done.bytes, "mb_per_s": record.mb_per_s, "tasks": list(done.upids)}
+        phase.update({"bytes": done.bytes, "mb_per_s": record.mb_per_s, "tasks": list(done.upids)})
     restoring.finish(tools.api, plan.node, done, decided)
     wrong = restoring.look(tools.api, plan.node, done, course.archived, decided)
     seen |= {
@@ -157,7 +159,12 @@ def power_up(course: Course) -> Observed:
     config = {key: str(value) for key, value in tools.api.get(f"/nodes/{plan.node}/qemu/{course.vmid}/config").items()}
     disk = boot.require_own_disk(config)
     record.isolation = isolation.prove(
-        tools.api, tools.shell, node=plan.node, bridge=plan.bridge, vmid=course.vmid, reserved=tools.guard.ground.reserved
+        tools.api,
+        tools.shell,
+        node=plan.node,
+        bridge=plan.bridge,
+        vmid=course.vmid,
+        reserved=tools.guard.ground.reserved,
     )
     with course.phase("boot") as phase:
         phase["disk"] = disk
@@ -173,7 +180,7 @@ def power_up(course: Course) -> Observed:
             timeout=plan.settings.boot_timeout.total_seconds(),
             tick=lambda _elapsed: course.say("boot", "waiting for the guest's own evidence"),
         )
-        phase |= {"answered": up.rung, "boot_id": up.boot_id, "uptime": up.uptime}
+        phase.update({"answered": up.rung, "boot_id": up.boot_id, "uptime": up.uptime})
     if boot.has_agent(config) and not up.agent:
         record.not_proven.append("the guest agent, which the configuration announces, does not answer")
     return {"disk": disk, "answered": up.rung, "boot_id": up.boot_id, "after": say_duration(round(up.seconds, 1))}
@@ -212,7 +219,7 @@ def log_in(course: Course) -> Observed:
         course.session, seen = login.log_in(
             door_of(course), timeout=LOGIN_TIMEOUT, tick=lambda _elapsed: course.say("login", "waiting for SSH")
         )
-        phase |= seen
+        phase.update(seen)
     return seen
 
 
@@ -230,7 +237,7 @@ def check_network(course: Course) -> Observed:
     run = course.inside()
     with course.phase("network") as phase:
         phase["address"] = network.check_addresses(lambda: _interfaces(course), expected, timeout=NETWORK_TIMEOUT)
-        phase |= network.check_gateway(gateway.ping, run, expected, timeout=NETWORK_TIMEOUT)
+        phase.update(network.check_gateway(gateway.ping, run, expected, timeout=NETWORK_TIMEOUT))
         phase["unreachable"] = network.check_unreachable(run, around)
         return dict(phase)
 

@@ -51,7 +51,9 @@ def tear_down(api: Writer, guard: Guard, claim: Claim, shell: Shell | None) -> R
     return Remains(claim.vmid, tuple(left), "; ".join(problems) if left else "")
 
 
-def tear_down_all(api: Writer, guard: Guard, claims: Claims, standing: Sequence[Claim], shell: Shell | None) -> list[Remains]:
+def tear_down_all(
+    api: Writer, guard: Guard, claims: Claims, standing: Sequence[Claim], shell: Shell | None
+) -> list[Remains]:
     """Tear down each claim and release those of which nothing is left; returns what remains of the others."""
     kept = []
     for claim in standing:

@@ -1,4 +1,4 @@
-"""When a drill may run: never near the nightly backups. Pure; moments are seconds since the epoch, by the node's clock."""
+"""When a drill may run: never near the nightly backups. Moments are epoch seconds, by the node's clock."""
 
 from __future__ import annotations
 

@@ -1,0 +1,205 @@
+"""Drills under pytest: which guests, the fixtures that drill rules ask for, sweeps before and after, live progress."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from backup_standard.drill import assembly, reap
+from backup_standard.drill.engine import Drill
+from backup_standard.drill.plan import Plan, plan_drills
+from backup_standard.drill.progress import Event, Listener, Tail, Throttle, to_file
+from backup_standard.errors import OperatorError
+from backup_standard.hosts import Recorder
+from backup_standard.plugin.session import Run, as_usage_error, is_worker, run_of
+from backup_standard.plugin.subjects import Missing, NoSubject
+
+PLAN_KEY = pytest.StashKey[Plan]()
+TAIL_PAUSE = 0.5
+"""Seconds between two looks for progress of other processes."""
+
+
+@dataclass(frozen=True)
+class DrilledGuest:
+    """The subject of drill rules."""
+
+    vmid: int
+    name: str
+
+    def __str__(self) -> str:
+        return f"VM {self.vmid} ({self.name})"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker of services modules, and make a polite kill an orderly end."""
+    config.addinivalue_line("markers", "role(name): a module of drills/ about guests of one role")
+    if _drilling(config) and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt("terminated")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Plan the drills; in the controller also clean up after earlier runs, say the plan, and show progress."""
+    run = _drilling(session.config)
+    if run is None:
+        return
+    plan = plan_drills(run.inventory, run.site.facts)
+    session.config.stash[PLAN_KEY] = plan
+    run.not_covered = [
+        {"vmid": one.vmid, "guest": f"guest {one.vmid} ({one.name})", "reason": one.reason} for one in plan.not_covered
+    ]
+    if is_worker(session.config) or session.config.option.collectonly:
+        return
+    terminal = _terminal(session.config)
+    try:
+        assembly.drill_ground(run.inventory)
+        swept = reap.sweep(run.inventory, run.folder.path.parent, do_it=True, say=terminal.write_line)
+    except OperatorError as problem:
+        run.folder.remove()
+        raise as_usage_error(problem) from None
+    run.leftovers += swept.left
+    for line in plan.lines():
+        terminal.write_line(line)
+    if session.config.pluginmanager.has_plugin("dsession"):
+        session.config.pluginmanager.register(_Watch(run, terminal), "backup_standard_drill_watch")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give drill rules the guests to drill; a services module only those of its role."""
+    plan = metafunc.config.stash.get(PLAN_KEY, None)
+    if plan is None or "drill" not in metafunc.fixturenames:
+        return
+    role = metafunc.definition.get_closest_marker("role")
+    guests: list[Any] = [
+        DrilledGuest(one.vmid, one.name) for one in plan.drills if role is None or one.role in role.args
+    ]
+    ids = [str(guest.vmid) for guest in guests]
+    if not guests and role is None:
+        guests, ids = [Missing(NoSubject("no guest of this site can be drilled"))], ["no-subject"]
+    metafunc.parametrize("drill", guests, ids=ids, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out services modules of roles that no drilled guest has."""
+    if PLAN_KEY in config.stash:
+        items[:] = [item for item in items if not _has_no_guest(item)]
+
+
+def _has_no_guest(item: pytest.Item) -> bool:
+    skip = item.get_closest_marker("skip")
+    return (
+        item.get_closest_marker("role") is not None and skip is not None and "empty" in str(skip.kwargs.get("reason"))
+    )
+
+
+@pytest.fixture(scope="session")
+def drill(request: pytest.FixtureRequest) -> Iterator[Drill]:
+    """The drill of one guest: steps run when they are asked for; in the end the temporary guest is gone."""
+    subject, run = request.param, _drilling(request.config)
+    if isinstance(subject, Missing):
+        raise subject.reason
+    if run is None:
+        raise pytest.UsageError("drills need --inventory FILE")
+    plan = request.config.stash[PLAN_KEY].of(subject.vmid)
+    tools = assembly.tools(
+        run.inventory, run.site.facts, node=plan.node, folder=run.folder.path, run=run.folder.id,
+        listener=_listener(request.config, run),
+    )  # fmt: skip
+    with Drill(plan, tools) as started:
+        yield started
+    if tools.node:
+        tools.node.close()
+
+
+@pytest.fixture
+def restored_guest(drill: Drill, pytestconfig: pytest.Config) -> Any:
+    """The restored guest as a testinfra host, over SSH as the account that the inventory names."""
+    return drill.host(_recorder(pytestconfig))
+
+
+@pytest.fixture
+def restored_guest_as_root(drill: Drill, pytestconfig: pytest.Config) -> Any:
+    """The restored guest as a testinfra host over its guest agent: commands run as root."""
+    return drill.host_as_root(_recorder(pytestconfig))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Sweep up what killed workers left: the last net, in the controller, before the verdicts are reckoned up."""
+    run = _drilling(session.config)
+    if run is None or is_worker(session.config) or session.config.option.collectonly or run.site_read is None:
+        return
+    terminal = _terminal(session.config)
+    try:
+        swept = reap.sweep(
+            run.inventory, run.folder.path.parent, do_it=True, say=terminal.write_line, own_run=run.folder.id
+        )
+    except OperatorError as problem:
+        run.leftovers.append(f"whether anything is left could not be seen: {problem}")
+    else:
+        run.leftovers += swept.left
+
+
+class _Watch:
+    """Shows the progress that workers write down, in the controller."""
+
+    def __init__(self, run: Run, terminal: Any) -> None:
+        self._tail, self._terminal = Tail(run.folder.path), terminal
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._show, name="drill progress", daemon=True)
+        self._thread.start()
+
+    def _show(self) -> None:
+        while not self._end.wait(TAIL_PAUSE):
+            self._say()
+
+    def _say(self) -> None:
+        for event in self._tail.new():
+            self._terminal.write_line(str(event))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Show what is left to show."""
+        self._end.set()
+        self._thread.join(5)
+        self._say()
+
+
+def _drilling(config: pytest.Config) -> Run | None:
+    run = run_of(config)
+    return run if run and run.is_drill else None
+
+
+def _terminal(config: pytest.Config) -> Any:
+    return config.pluginmanager.get_plugin("terminalreporter")
+
+
+def _listener(config: pytest.Config, run: Run) -> Listener:
+    if is_worker(config):
+        return Throttle(to_file(run.folder.path))
+    terminal: Any = _terminal(config)
+    capture: Any = config.pluginmanager.get_plugin("capturemanager")
+
+    def show(event: Event) -> None:
+        with capture.global_and_fixture_disabled():
+            terminal.ensure_newline()
+            terminal.write_line(str(event))
+
+    return Throttle(show)
+
+
+def _recorder(config: pytest.Config) -> Recorder | None:
+    run = run_of(config)
+    worker = config.workerinput["workerid"] if hasattr(config, "workerinput") else "main"
+    return Recorder(run.folder.path / f"commands-{worker}.jsonl") if run else None
