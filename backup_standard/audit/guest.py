@@ -117,6 +117,11 @@ class Guest:
         return say_jobs(self.jobs)
 
     @property
+    def first_job(self) -> str:
+        """The id of the first of those jobs; the standard's own name for it where there is none."""
+        return self.jobs[0].id if self.jobs else f"nightly-vm{self.vmid}"
+
+    @property
     def zstd_jobs(self) -> tuple[JobOnNode, ...]:
         """Those of the jobs that compress with zstd."""
         return tuple(job for job in self.jobs if job.compression == "zstd")
@@ -125,6 +130,10 @@ class Guest:
     def compressions(self) -> dict[str, str]:
         """The compression of each job, by job id."""
         return {job.id: job.compression for job in self.jobs}
+
+    def say_compressions(self) -> str:
+        """The same in words."""
+        return ", ".join(f"job {job} uses {compression}" for job, compression in self.compressions.items())
 
     @cached_property
     def plan(self) -> planned.NightPlan:
@@ -193,8 +202,7 @@ class Guest:
     @property
     def retention_remedy(self) -> str:
         """The command that sets retention by nights on the first job."""
-        job = self.jobs[0].id if self.jobs else f"nightly-vm{self.vmid}"
-        return f"pvesh set /cluster/backup/{job} --prune-backups keep-daily={max(self.keep_nights, 14)}"
+        return f"pvesh set /cluster/backup/{self.first_job} --prune-backups keep-daily={max(self.keep_nights, 14)}"
 
     # --- archives and runs ------------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ def node_zone(facts: Facts, node: str) -> ZoneInfo:
 
 @dataclass(frozen=True)
 class JobOnNode:
-    """One job on one node, with its effective values: job before storage before vzdump.conf (upstream: PVE/VZDump.pm)."""
+    """One job on one node with its effective values: job, then storage, then vzdump.conf (upstream: PVE/VZDump.pm)."""
 
     job: BackupJob
     node: str

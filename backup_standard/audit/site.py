@@ -57,7 +57,7 @@ class Site:
     @cached_property
     def backup_storages(self) -> tuple[BackupStorage, ...]:
         """The policy storage on every node that has mandatory guests (on every node while none is known to)."""
-        homes = {self.facts.guests.get(guest.vmid) for guest in self.guests}
+        homes = [self.facts.guests.get(guest.vmid) for guest in self.guests]
         nodes = {home.node for home in homes if home is not None and not isinstance(home, Gap)} or set(self.facts.nodes)
         return tuple(BackupStorage(node, self.inventory.policy.storage, self.facts) for node in sorted(nodes))
 

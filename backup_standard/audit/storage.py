@@ -81,8 +81,8 @@ class BackupStorage:
         return bool(mount and mount.target != "/" and mount.target == self.expected_mount_point)
 
     @property
-    def mounted_instead(self) -> str:
-        """What holds the path now, in words."""
+    def missing(self) -> str:
+        """What is at the path where the disk should be, in words."""
         mount = self.mount
         if mount is None:
             return f"{self.path} does not exist"

@@ -1,0 +1,55 @@
+"""Verdicts in an operator's words, for the terminal and the report alike."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from backup_standard.evidence.verdicts import Outcome, Verdict
+
+_WIDTH = 100
+_LABELS = {Outcome.UNKNOWN: "Unknown", Outcome.ERROR: "Error", Outcome.NOT_RUN: "Not run", Outcome.ADVISORY: "Advice"}
+_COMMANDS = frozenset({"apt", "findmnt", "mount", "pct", "pvesh", "pvesm", "pveum", "qm", "systemctl", "umount", "vzdump"})
+
+
+def explain(verdict: Verdict) -> str:
+    """A verdict in plain sentences: what is demanded, what was found, why it matters, the command that mends it."""
+    parts = [
+        ("Rule", f"{verdict.title} ({verdict.level}, {verdict.tag})"),
+        (_LABELS.get(verdict.outcome, "Failed"), verdict.message),
+        ("Why", verdict.rationale),
+        ("Observed", say_observed(verdict.observed)),
+    ]
+    lines = [_paragraph(name, text) for name, text in parts if text]
+    if verdict.remedy:
+        lines.append("  Remedy:   " + verdict.remedy.replace("\n", "\n            "))
+    return "\n".join(lines)
+
+
+def say_observed(observed: Mapping[str, Any]) -> str:
+    """What a rule noted, in a line."""
+    return "; ".join(f"{name.replace('_', ' ')}: {say_value(value)}" for name, value in observed.items())
+
+
+def say_value(value: Any) -> str:
+    """One noted value as a person writes it."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {say_value(inner)}" for name, inner in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(say_value(inner) for inner in value) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None or value == "" else str(value)
+
+
+def is_command(line: str) -> bool:
+    """Whether a remedy's line is a command to paste rather than a sentence."""
+    return line.split(" ", 1)[0] in _COMMANDS
+
+
+def _paragraph(name: str, text: str) -> str:
+    """A labelled paragraph; lines of its own stay lines of their own."""
+    label, indent = f"  {name + ':':<10}", " " * 12
+    lines = [textwrap.fill(line, _WIDTH, initial_indent=indent, subsequent_indent=indent) for line in text.split("\n")]
+    return label + "\n".join(lines)[len(label) :]

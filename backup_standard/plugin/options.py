@@ -1,0 +1,80 @@
+"""Command-line options, and which tests a command line means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+AUDIT_FOLDER, DRILL_FOLDER = "tests_infra", "drills"
+_PROJECT = Path(__file__).resolve().parents[2]
+_HOW_TO_GET_AN_INVENTORY = (
+    "{folder} needs a site to look at: pytest{argument} --inventory inventories/NAME.yaml "
+    "(copy inventories/example.yaml and fill it in; inventories/lab.yaml is the embedded lab, "
+    "started with python -m lab up)"
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the suite's options, all in one group."""
+    group = parser.getgroup("backup standard", "audit a Proxmox VE site's backups and drill their restore")
+    group.addoption(
+        "--inventory",
+        metavar="FILE",
+        help="the client's inventory (inventories/*.yaml); alone it audits, with the folder drills it drills; "
+        "write --inventory=FILE for a file outside the project",
+    )
+    group.addoption(
+        "--run-dir",
+        metavar="DIR",
+        default="reports",
+        help="where the folders of runs go, as DIR/CLIENT/RUN (default: %(default)s)",
+    )
+
+
+def inventory_path(config: pytest.Config) -> Path | None:
+    """The inventory given on the command line."""
+    given = config.getoption("--inventory")
+    return Path(given) if given else None
+
+
+def is_drill(config: pytest.Config) -> bool:
+    """Whether the command line names the drills."""
+    return any(_is_within(config, argument, DRILL_FOLDER) for argument in config.args)
+
+
+def is_part(config: pytest.Config) -> bool:
+    """Whether the command line asks for less than a whole folder."""
+    narrowed = config.getoption("keyword") or config.getoption("markexpr") or config.getoption("deselect")
+    return bool(narrowed) or any("::" in one or one.endswith(".py") for one in config.args)
+
+
+def audit_by_default(config: pytest.Config) -> None:
+    """Make ``pytest --inventory FILE`` mean the audit's rules."""
+    if config.args_source is not pytest.Config.ArgsSource.ARGS:
+        config.args = [str(_folder(config, AUDIT_FOLDER))]
+        config.args_source = pytest.Config.ArgsSource.ARGS
+
+
+def refuse_without_inventory(config: pytest.Config) -> None:
+    """Raise a UsageError where the command line names rules or drills and no site."""
+    for folder in (AUDIT_FOLDER, DRILL_FOLDER):
+        if any(_is_within(config, argument, folder) for argument in config.args):
+            raise pytest.UsageError(how_to_get_an_inventory(folder))
+
+
+def how_to_get_an_inventory(folder: str) -> str:
+    """The sentence for a command line without an inventory."""
+    argument = f" {folder}" if folder == DRILL_FOLDER else ""
+    return _HOW_TO_GET_AN_INVENTORY.format(folder=folder, argument=argument)
+
+
+def _folder(config: pytest.Config, name: str) -> Path:
+    """The project's folder of that name: under pytest's root, else beside the library."""
+    own = config.rootpath / name
+    return own if own.is_dir() else _PROJECT / name
+
+
+def _is_within(config: pytest.Config, argument: str, name: str) -> bool:
+    path = (config.invocation_params.dir / argument.split("::", 1)[0]).resolve()
+    return path.is_relative_to(_folder(config, name).resolve())

@@ -1,0 +1,152 @@
+"""Rules: their marker and docstring, and the verdict that each run of one comes to.
+
+A rule's docstring is the standard's sentence: title, ``Rationale:``, ``Remedy:``; the remedy may name subjects
+(``{guest.vmid}``). A failed assertion is a finding; Unknown is *unknown*; a transport failure is *error*.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import string
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from backup_standard.errors import NotRun, OperatorError, Unknown
+from backup_standard.evidence.notes import Evidence
+from backup_standard.evidence.verdicts import Outcome, Planned, Verdict
+from backup_standard.evidence.wording import explain
+from backup_standard.plugin.subjects import EVIDENCE_KEY, NoSubject
+
+VERDICT = "verdict"
+"""The name under which a verdict travels in a report's user properties."""
+
+_SECTION = re.compile(r"^(Rationale|Remedy):\s*", re.MULTILINE)
+_INTROSPECTION = re.compile(r"\n+\s*assert .*", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of the standard; ``remedy`` may hold placeholders."""
+
+    id: str
+    level: str
+    tag: str
+    title: str
+    rationale: str = ""
+    remedy: str = ""
+
+
+class _Remedy(string.Formatter):
+    """Fills in a remedy's names; what cannot be known is left as three dots."""
+
+    def get_field(self, field_name: str, args: Any, kwargs: Any) -> Any:
+        """The value of one placeholder."""
+        try:
+            return super().get_field(field_name, args, kwargs)
+        except (Unknown, LookupError, AttributeError, TypeError):
+            return "…", field_name
+
+
+def rule_of(item: pytest.Item) -> Rule | None:
+    """The rule that an item is a row of, None for any other test."""
+    marker = item.get_closest_marker("rule")
+    if marker is None:
+        return None
+    doc = inspect.getdoc(getattr(item, "function", None)) or item.name
+    parts = _SECTION.split(doc)
+    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+    title = " ".join(parts[0].split()).removesuffix(".")
+    rationale, remedy = (sections.get(name, "").strip() for name in ("Rationale", "Remedy"))
+    return Rule(**marker.kwargs, title=title, rationale=" ".join(rationale.split()), remedy=remedy)
+
+
+def subject_of(item: pytest.Item) -> str:
+    """The subject of a row, as an operator speaks: the first parameter."""
+    callspec = getattr(item, "callspec", None)
+    subjects = [*callspec.params.values()] if callspec else []
+    return str(subjects[0]) if subjects else "the site"
+
+
+def planned_row(item: pytest.Item) -> Planned | None:
+    """The item as a row of the plan, None when it is no rule's."""
+    rule = rule_of(item)
+    if rule is None:
+        return None
+    return Planned(item.nodeid, rule.id, subject_of(item), rule.title, rule.level, rule.tag, rule.rationale)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Turn the outcome of a rule into a verdict and its failure into plain sentences."""
+    report: pytest.TestReport = yield
+    row = planned_row(item)
+    if row is None or (report.when != "call" and report.passed):
+        return report
+    error = call.excinfo.value if call.excinfo else None
+    verdict = _verdict(item, row, report, error)
+    report.user_properties = [*report.user_properties, (VERDICT, verdict.to_json())]
+    is_defect = verdict.outcome is Outcome.ERROR and not isinstance(error, OperatorError)
+    return _shown(report, verdict, is_defect=is_defect)
+
+
+def _verdict(item: pytest.Item, row: Planned, report: pytest.TestReport, error: BaseException | None) -> Verdict:
+    notes = item.stash.get(EVIDENCE_KEY, Evidence())
+    rule = rule_of(item)
+    outcome, message = _outcome(row, report, error, notes)
+    remedy = ""
+    if outcome is Outcome.ADVISORY and error is None:
+        remedy = notes.advised_remedy
+    elif outcome in {Outcome.FAIL, Outcome.ADVISORY} and rule and not isinstance(error, NoSubject):
+        remedy = _remedy(rule, getattr(item, "funcargs", {}))
+    return Verdict(
+        **row.to_json(), outcome=outcome, observed=notes.observed, message=message, remedy=remedy,
+        seconds=round(report.duration, 3),
+    )  # fmt: skip
+
+
+def _outcome(
+    row: Planned, report: pytest.TestReport, error: BaseException | None, notes: Evidence
+) -> tuple[Outcome, str]:
+    """The outcome and its message in an operator's words."""
+    if report.skipped or isinstance(error, NotRun):
+        return Outcome.NOT_RUN, str(error)
+    if error is None:
+        return (Outcome.ADVISORY, notes.advice) if notes.advice else (Outcome.PASS, "")
+    if isinstance(error, Unknown):
+        return Outcome.UNKNOWN, str(error)
+    if isinstance(error, NoSubject) or (isinstance(error, AssertionError) and report.when == "call"):
+        found = Outcome.FAIL if row.level == "must" else Outcome.ADVISORY
+        return found, _sentence(error)
+    return Outcome.ERROR, str(error) if isinstance(error, OperatorError) else f"{type(error).__name__}: {error}"
+
+
+def _sentence(error: BaseException) -> str:
+    """An assertion's own message, without what pytest adds about the values compared."""
+    text = str(error)
+    shortened = _INTROSPECTION.sub("", text).strip()
+    return shortened or text.strip() or "the assertion failed"
+
+
+def _remedy(rule: Rule, names: Mapping[str, Any]) -> str:
+    return textwrap.dedent(_Remedy().vformat(rule.remedy, (), names)).strip()
+
+
+def _shown(report: pytest.TestReport, verdict: Verdict, *, is_defect: bool) -> pytest.TestReport:
+    """The report as pytest shows it: sentences in place of a traceback, and no failure for what is only advised.
+
+    ``is_defect``: an exception that nobody foresaw, so its traceback stays.
+    """
+    if not verdict.is_red:
+        report.outcome, report.longrepr = "passed", None
+        return report
+    path, line, _ = report.location
+    report.outcome = "failed"
+    report.location = (path, line, f"{verdict.rule}  {verdict.subject}")
+    if not is_defect:
+        report.longrepr = explain(verdict)
+    return report

@@ -1,0 +1,102 @@
+"""The fixtures that rules ask for, and the subjects they are parametrized with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from backup_standard.audit.guest import Guest
+from backup_standard.audit.site import Site
+from backup_standard.audit.storage import BackupStorage
+from backup_standard.errors import Unknown
+from backup_standard.evidence.notes import Evidence
+from backup_standard.model import BackupJob
+from backup_standard.plugin.session import run_of
+
+EVIDENCE_KEY = pytest.StashKey[Evidence]()
+
+
+class NoSubject(Exception):
+    """A rule has nothing to judge, and the inventory does not say why."""
+
+
+class Missing:
+    """Stands in for a rule's subjects when there are none, or when it is unknown which there are."""
+
+    def __init__(self, reason: Exception) -> None:
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return "no subject"
+
+
+SUBJECTS: dict[str, tuple[Callable[[Site], Sequence[Any]], Callable[[Any], str], str]] = {
+    "guest": (lambda site: site.guests, lambda guest: str(guest.vmid), "the site has no mandatory guest"),
+    "backup_storage": (lambda site: site.backup_storages, lambda storage: storage.key, "the site has no node"),
+    "job": (lambda site: site.jobs, lambda job: job.id, "the site has no backup job"),
+}
+"""For each fixture: the site's subjects, their ids, and what it means that there are none."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give every rule its subjects; a rule without any becomes one red item."""
+    run = run_of(metafunc.config)
+    if run is None or metafunc.definition.get_closest_marker("rule") is None:
+        return
+    for name in SUBJECTS.keys() & set(metafunc.fixturenames):
+        subjects = _subjects(run.site, name)
+        ids = ["no-subject" if isinstance(one, Missing) else SUBJECTS[name][1](one) for one in subjects]
+        metafunc.parametrize(name, subjects, ids=ids, indirect=True)
+
+
+def _subjects(site: Site, name: str) -> Sequence[Any]:
+    find, _, nothing = SUBJECTS[name]
+    try:
+        return find(site) or [Missing(NoSubject(f"there is nothing to judge: {nothing}"))]
+    except Unknown as unknown:
+        return [Missing(unknown)]
+
+
+def _subject(request: pytest.FixtureRequest) -> Any:
+    if isinstance(request.param, Missing):
+        raise request.param.reason
+    return request.param
+
+
+@pytest.fixture
+def guest(request: pytest.FixtureRequest) -> Guest:
+    """A guest that the policy demands backups of."""
+    found: Guest = _subject(request)
+    return found
+
+
+@pytest.fixture
+def backup_storage(request: pytest.FixtureRequest) -> BackupStorage:
+    """The policy storage on one node."""
+    found: BackupStorage = _subject(request)
+    return found
+
+
+@pytest.fixture
+def job(request: pytest.FixtureRequest) -> BackupJob:
+    """A backup job."""
+    found: BackupJob = _subject(request)
+    return found
+
+
+@pytest.fixture
+def site(pytestconfig: pytest.Config) -> Site:
+    """The whole site: inventory and facts."""
+    run = run_of(pytestconfig)
+    if run is None:
+        raise pytest.UsageError("the fixture site needs --inventory FILE")
+    return run.site
+
+
+@pytest.fixture
+def evidence(request: pytest.FixtureRequest) -> Evidence:
+    """Notes what a rule observed: ``evidence(rpo=guest.rpo)``."""
+    notes: Evidence = request.node.stash.setdefault(EVIDENCE_KEY, Evidence())
+    return notes

@@ -1,0 +1,75 @@
+"""What the operator sees on the terminal: the header, letters for outcomes, and the verdict at the end."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+import pytest
+
+from backup_standard.evidence.verdicts import Outcome, Verdict
+from backup_standard.evidence.wording import is_command
+from backup_standard.plugin.session import Run, is_worker, run_of
+from backup_standard.plugin.verdicts import summary_of, verdict_in
+
+_LETTERS = {Outcome.UNKNOWN: ("U", "UNKNOWN"), Outcome.ERROR: ("E", "ERROR"), Outcome.NOT_RUN: ("n", "NOT RUN")}
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say whose site it is and where the run's folder is."""
+    run = run_of(config)
+    if run is None or is_worker(config):
+        return []
+    lab = ", LAB" if run.inventory.class_ == "lab" else ""
+    release = f", Proxmox VE {run.site.facts.release}" if run.site_read else ""
+    return [f"client: {run.inventory.client}{lab}; site: {run.inventory.site.name}{release}", f"run: {run.folder.path}"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: pytest.TestReport) -> Any:
+    """A letter and a word for outcomes that pytest does not know."""
+    verdict = verdict_in(report)
+    if verdict is None:
+        return None
+    if verdict.outcome is Outcome.ADVISORY:
+        return "advisory", "a", ("ADVISORY", {"yellow": True})
+    if verdict.outcome in _LETTERS and report.failed:
+        letter, word = _LETTERS[verdict.outcome]
+        return "failed", letter, (word, {"red": True})
+    return None
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """The verdict line, counts, red rules with their remedies, advisories, and where the report is."""
+    run = run_of(config)
+    if run is None or is_worker(config) or config.option.collectonly:
+        return
+    summary = summary_of(run)
+    terminalreporter.section("backup standard", sep="=", green=summary.is_green, red=not summary.is_green, bold=True)
+    for verdict in summary.rows:
+        if verdict.outcome is not Outcome.PASS:
+            _say_row(terminalreporter, verdict)
+    _say_not_covered(terminalreporter, run)
+    for leftover in run.leftovers:
+        terminalreporter.write_line(f"left behind: {leftover}", red=True)
+    terminalreporter.write_line("")
+    terminalreporter.write_line(str(summary), green=summary.is_green, red=not summary.is_green, bold=True)
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in summary.counts.items() if count)
+    lab = "LAB · " if run.inventory.class_ == "lab" else ""
+    terminalreporter.write_line(f"{lab}{len(summary.rows)} rows: {counts or 'none'}")
+    terminalreporter.write_line(f"report: {run.folder.report}")
+
+
+def _say_row(terminal: Any, verdict: Verdict) -> None:
+    colour = {"yellow": True} if verdict.outcome is Outcome.ADVISORY else {"red": True}
+    terminal.write_line(f"{verdict.outcome.upper():<9}{verdict.rule}  {verdict.subject}", **colour)
+    for line in textwrap.wrap(" ".join(verdict.message.split()), 108):
+        terminal.write_line(f"         {line}")
+    for line in verdict.remedy.splitlines():
+        terminal.write_line(f"         $ {line}" if is_command(line) else f"         {line}")
+
+
+def _say_not_covered(terminal: Any, run: Run) -> None:
+    word = "not yet covered" if run.is_drill else "not judged"
+    for one in run.folder.not_covered():
+        terminal.write_line(f"{word}: {one['guest']}: {one['reason']}")

@@ -1,0 +1,187 @@
+"""A small sound site to spoil, one fact at a time: two guests, one node, a backup disk, sixteen nights of backups."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from backup_standard.audit.guest import Guest as MandatoryGuest
+from backup_standard.audit.site import Site
+from backup_standard.audit.storage import BackupStorage
+from backup_standard.inventory.schema import Inventory
+from backup_standard.model import (
+    Archive,
+    BackupJob,
+    Facts,
+    Guest,
+    GuestKind,
+    IncludedVolume,
+    Mount,
+    Node,
+    Storage,
+    StorageStatus,
+    Task,
+)
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NOW = dt.datetime(2026, 11, 24, 9, 0, tzinfo=BERLIN)
+LAST_NIGHT = dt.datetime(2026, 11, 24, 2, 0, tzinfo=BERLIN)
+NODE, STORAGE, KEY = "pve1", "backup-hdd", "pve1/backup-hdd"
+GiB = 2**30
+
+
+def inventory(**changes: Any) -> Inventory:
+    """An inventory with a template (100), a DNS server (210) and a scratch guest (305)."""
+    data: dict[str, Any] = {
+        "client": "acme",
+        "class": "real",
+        "site": {"name": "head-office", "timezone": "Europe/Berlin"},
+        "api": {
+            "url": "https://pve1.example:8006",
+            "audit_token": {"id": "audit@pve!suite", "secret": "env:ACME_AUDIT"},
+        },
+        "policy": {"storage": STORAGE},
+        "guests": {
+            100: {"role": "golden-template"},
+            210: {"role": "dns"},
+            305: {"role": "scratch", "exempt": {"reason": "build cache", "until": "2027-03-31"}},
+        },
+    }
+    return Inventory.model_validate(data | changes)
+
+
+def guest(vmid: int, name: str = "", **changes: Any) -> Guest:
+    """A guest of the site."""
+    seen = Guest(vmid, GuestKind.QEMU, name or f"guest-{vmid}", NODE, "running")
+    return replace(seen, **changes)
+
+
+def job(vmid: int, **changes: Any) -> BackupJob:
+    """The standard's own job for one guest, planned times not asked of the site."""
+    made = BackupJob(
+        id=f"nightly-vm{vmid}", enabled=True, schedule="02:00", storage=STORAGE, mode="snapshot", compress="zstd",
+        prune={"keep-daily": 14}, vmids=(vmid,),
+        includes={vmid: (IncludedVolume(vmid, "virtio0", f"vmdata:vm-{vmid}-disk-0", included=True),)},
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
+def stamp(moment: dt.datetime) -> str:
+    """A moment as vzdump writes it into file names."""
+    return moment.strftime("%Y_%m_%d-%H_%M_%S")
+
+
+def archive(vmid: int, moment: dt.datetime, **changes: Any) -> Archive:
+    """An archive of that moment on the policy storage."""
+    volid = f"{STORAGE}:backup/vzdump-qemu-{vmid}-{stamp(moment)}.vma.zst"
+    return replace(Archive(volid, STORAGE, NODE, vmid, "qemu", int(moment.timestamp()), 400 * 2**20), **changes)
+
+
+def upid(vmid: int | str, moment: dt.datetime) -> str:
+    """A UPID of a vzdump task."""
+    return f"UPID:{NODE}:00001000:00001000:{int(moment.timestamp()):08X}:vzdump:{vmid}:root@pam:"
+
+
+def log(vmid: int, moment: dt.datetime, *, command: str = "") -> tuple[str, ...]:
+    """The task log of one guest's successful scheduled backup."""
+    command = command or f"{vmid} --quiet 1 --mode snapshot --storage {STORAGE} --compress zstd"
+    return (
+        f"INFO: starting new backup job: vzdump {command}",
+        *guest_log(vmid, moment),
+        "INFO: Backup job finished successfully",
+        "TASK OK",
+    )
+
+
+def guest_log(vmid: int, moment: dt.datetime) -> tuple[str, ...]:
+    """The part of a task log that concerns one guest."""
+    return (
+        f"INFO: Starting Backup of VM {vmid} (qemu)",
+        f"INFO: Backup started at {moment:%Y-%m-%d %H:%M:%S}",
+        "INFO: status = running",
+        f"INFO: creating vzdump archive '/mnt/backup/dump/vzdump-qemu-{vmid}-{stamp(moment)}.vma.zst'",
+        "INFO: issuing guest-agent 'fs-freeze' command",
+        f"INFO: Finished Backup of VM {vmid} (00:00:42)",
+    )
+
+
+def task(vmid: int, moment: dt.datetime = LAST_NIGHT, **changes: Any) -> Task:
+    """A scheduled run that went well."""
+    started = int(moment.timestamp()) + 2
+    made = Task(
+        upid(vmid, moment), NODE, "vzdump", str(vmid), "root@pam", started, started + 42, "OK", None, log(vmid, moment)
+    )
+    return replace(made, **changes)
+
+
+def nights(count: int, last: dt.datetime = LAST_NIGHT) -> list[dt.datetime]:
+    """The last nights at that hour, newest first."""
+    return [last - dt.timedelta(days=offset) for offset in range(count)]
+
+
+def facts(**changes: Any) -> Facts:
+    """A sound reading of the site; name a field of Facts to replace it."""
+    vmids = (100, 210)
+    read = Facts(
+        taken_at=NOW,
+        release="9.2.11",
+        nodes={NODE: Node(NODE, online=True, version="9.2.11", timezone="Europe/Berlin", now=int(NOW.timestamp()))},
+        guests={100: guest(100, "golden-template", template=True), 210: guest(210, "dns"), 305: guest(305, "scratch")},
+        jobs={f"nightly-vm{vmid}": job(vmid) for vmid in vmids},
+        storages={
+            STORAGE: Storage(STORAGE, "dir", frozenset({"backup"}), "/mnt/backup", is_mountpoint="yes"),
+            "local": Storage("local", "dir", frozenset({"iso"}), "/var/lib/vz"),
+        },
+        statuses={KEY: StorageStatus(STORAGE, NODE, True, True, 500 * GiB, 40 * GiB, 460 * GiB)},
+        archives={KEY: tuple(archive(vmid, moment) for vmid in vmids for moment in nights(14))},
+        tasks={NODE: tuple(task(vmid, moment) for vmid in vmids for moment in nights(3))},
+        defaults={NODE: {}},
+        mounts={
+            KEY: Mount("/mnt/backup", "/dev/sdb1", "ext4", "rw,relatime", persistent_by="fstab"),
+            f"{NODE}/local": Mount("/", "/dev/sda2", "ext4", "rw,relatime", persistent_by="fstab"),
+        },
+        job_states={f"{NODE}/nightly-vm{vmid}": {"state": "stopped", "upid": upid(vmid, LAST_NIGHT)} for vmid in vmids},
+    )
+    return replace(read, **changes)
+
+
+def spoiled(field: str, key: object, value: object) -> Facts:
+    """Sound facts but for one entry of one mapping; ``value`` None takes the entry away only where it says so."""
+    sound = facts()
+    entries = dict(getattr(sound, field))
+    entries[key] = value
+    return replace(sound, **{field: entries})
+
+
+def site(read: Facts | None = None, **changes: Any) -> Site:
+    """A site of sound facts, or of those given."""
+    return Site(inventory(**changes), read or facts())
+
+
+def mandatory(read: Facts | None = None, vmid: int = 210, **changes: Any) -> MandatoryGuest:
+    """One mandatory guest of such a site."""
+    return next(one for one in site(read, **changes).guests if one.vmid == vmid)
+
+
+def backup_storage(read: Facts | None = None) -> BackupStorage:
+    """The policy storage of such a site."""
+    return site(read).backup_storages[0]
+
+
+def with_jobs(jobs: Iterable[BackupJob]) -> Facts:
+    """Sound facts with these jobs instead."""
+    return facts(jobs={one.id: one for one in jobs})
+
+
+def with_mount(mount: Any) -> Facts:
+    """Sound facts with that mount for the policy storage."""
+    return spoiled("mounts", KEY, mount)
+
+
+def with_definition(**changes: Any) -> Facts:
+    """Sound facts with a changed definition of the policy storage."""
+    storages: Mapping[str, Storage] = facts().storages  # type: ignore[assignment]
+    return spoiled("storages", STORAGE, replace(storages[STORAGE], **changes))
