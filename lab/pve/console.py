@@ -114,16 +114,17 @@ def ticket_is_good(call: Call, session: Session, ticket: str) -> bool:
     return call.site.access.check_bound_ticket(ticket, "PVEVNC", call.user, _secret_data(session))
 
 
+def _session(call: Call) -> Session:
+    session = call.site.consoles.find(int(call.params["port"]))
+    vmid, ticket = guest_of(call).vmid, str(call.params["vncticket"])
+    if session is None or session.vmid != vmid or not ticket_is_good(call, session, ticket):
+        raise ApiError(401, "permission denied - invalid PVEVNC ticket")
+    return session
+
+
 def open_stream(call: Call) -> Stream:
     """What GET …/vncwebsocket joins its websocket to; 401 for a ticket that is not good, 500 when nothing listens."""
-    guest, port = guest_of(call), int(call.params["port"])
-    session = call.site.consoles.find(port)
-    if (
-        session is None
-        or session.vmid != guest.vmid
-        or not ticket_is_good(call, session, str(call.params["vncticket"]))
-    ):
-        raise ApiError(401, "permission denied - invalid PVEVNC ticket")
+    guest, session = guest_of(call), _session(call)
     if session.connected.is_set():
         die("connection to the console is in use")
     if not call.site.hypervisor.is_running(guest.vmid):
@@ -140,10 +141,7 @@ def open_stream(call: Call) -> Stream:
 
 def vncwebsocket(call: Call) -> object:
     """GET …/vncwebsocket without an upgrade: the ticket is checked and the port returned."""
-    session = call.site.consoles.find(int(call.params["port"]))
-    if session is None or not ticket_is_good(call, session, str(call.params["vncticket"])):
-        raise ApiError(401, "permission denied - invalid PVEVNC ticket")
-    return {"port": str(session.port)}
+    return {"port": str(_session(call).port)}
 
 
 class TerminalFrames:
