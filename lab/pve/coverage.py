@@ -28,7 +28,7 @@ class Volume:
 
 
 def selection(site: Site, job: Mapping[str, Any]) -> list[int]:
-    """Give the VMIDs a job selects now, unknown ones of its list too; another node's guests drop out silently."""
+    """Give the VMIDs a job selects now, unknown ones of its list too; guests of another node drop out silently."""
     with site.lock:
         if job.get("pool"):
             chosen = {vmid for vmid, guest in site.guests.items() if guest.pool == job["pool"]}
@@ -38,7 +38,7 @@ def selection(site: Site, job: Mapping[str, Any]) -> list[int]:
             chosen = set(site.guests) - {int(vmid) for vmid in split_list(str(job.get("exclude", "")))}
         node = job.get("node")
         return sorted(vmid for vmid in chosen
-                      if not node or (vmid in site.guests and site.guests[vmid].node == node))
+                      if not node or vmid not in site.guests or site.guests[vmid].node == node)
 
 
 def volumes(guest: GuestRecord) -> list[Volume]:

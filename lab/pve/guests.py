@@ -88,6 +88,7 @@ def _qemu(site: Site, guest: GuestRecord, *, full: bool) -> dict[str, Any]:
         shown["qmpstatus"] = qmp_status(site, guest) if running else "stopped"
         if running:
             shown |= _live(site, guest, shown["maxmem"])
+    _in_backup(site, guest, shown, full=full)
     return shown
 
 
@@ -99,6 +100,14 @@ def qmp_status(site: Site, guest: GuestRecord) -> str:
         return "stopped"
     found = re.search(r"VM status: (\w+)(?: \(([\w-]+)\))?", answer)
     return (found[2] or found[1]) if found else "running"
+
+
+def _in_backup(site: Site, guest: GuestRecord, shown: dict[str, Any], *, full: bool) -> None:
+    """Show a stopped guest as running while a backup reads its disks, as recorded."""
+    if guest.vmid in site.prelaunch and shown["status"] == "stopped":
+        shown["status"] = "running"
+        if full:
+            shown["qmpstatus"] = "prelaunch"
 
 
 def _live(site: Site, guest: GuestRecord, memory: int) -> dict[str, Any]:
