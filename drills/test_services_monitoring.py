@@ -1,0 +1,18 @@
+"""Monitoring: the exporter runs in the restored copy and listens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.role("monitoring"), pytest.mark.rule(id="RST-05", level="must", tag="standard")]
+
+
+def test_exporter_listens(restored_guest: Any) -> None:
+    """The node exporter of the restored monitoring guest listens on port 9100.
+
+    Rationale: the first thing missed after an emergency is the view of everything else.
+    Remedy: qm guest exec {drill.plan.vmid} -- systemctl status prometheus-node-exporter
+    """
+    assert restored_guest.socket("tcp://9100").is_listening, "nothing listens on port 9100"
