@@ -126,7 +126,8 @@ class Hypervisor(Protocol):
     # guests
     def start(self, vmid: int, config: Mapping[str, str], volids: Mapping[str, str], *, paused: bool = False) -> None:
         """Power a guest on. ``volids`` maps drive keys (``scsi0``) to volumes; ``config`` is its configuration,
-        from which NICs (``net0: virtio=MAC,bridge=vmbr9``), memory and cores are taken."""
+        from which NICs (``net0: virtio=MAC,bridge=vmbr9``), memory and cores are taken.
+        """
         ...
 
     def stop(self, vmid: int) -> None: ...
@@ -156,6 +157,7 @@ class Hypervisor(Protocol):
         """Write the guest's disks (``drive-scsi0`` → volid) into an archive at ``path``; returns its size in bytes.
 
         ``compress`` is "zstd", "gzip", "lzo" or "0". A failed write leaves the partial file for the caller to unlink.
+        From the first progress on a running guest may go on: what is written then is a copy of that moment.
         """
         ...
 

@@ -1,14 +1,13 @@
 """The data of a virtual machine's backup: disks, freeze, archive.
 
-Upstream: PVE/VZDump/QemuServer.pm. Where the real thing thaws at once and copies behind the guest's back, the lab
-keeps the guest's filesystems still until its disks are read; the log is worded as the real one.
+Upstream: PVE/VZDump/QemuServer.pm. A running guest stands still (frozen by its agent, else paused) until the
+hypervisor tells its first progress: from then on the archive is written from a copy of that moment.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lab.hypervisor import AgentError, AgentSilent, ArchiveDisk, ArchiveHeader, HypervisorError
@@ -35,10 +34,7 @@ def copy(backup: GuestBackup) -> int:
         backup.say("INFO: stopping virtual guest")
         power.shut_down(backup.site, backup.guest, backup.log, timeout=_STOP_TIMEOUT, force=True)
     backup.say(f"INFO: creating vzdump archive '{backup.archive}'")
-    if not disks:
-        return _diskless(backup)
-    with _standstill(backup, mode):
-        return _disks(backup, mode, disks)
+    return _disks(backup, mode, disks) if disks else _diskless(backup)
 
 
 def _describe(backup: GuestBackup) -> tuple[dict[str, str], list[str]]:
@@ -94,24 +90,30 @@ def _diskless(backup: GuestBackup) -> int:
 
 
 def _disks(backup: GuestBackup, mode: str, disks: Mapping[str, str]) -> int:
-    header, progress = _header(backup, disks), backup.progress()
+    header, lines = _header(backup, disks), backup.progress()
     total = sum(disk.size for disk in header.disks)
-    backup.say(f"INFO: started backup task '{header.uuid}'")
-    if backup.running:
-        waited = f" after {max(backup.site.now() - backup.start, 1)} seconds" if mode == "stop" else ""
-        backup.say(f"INFO: resuming VM again{waited}")
+    still = _Standstill(backup, mode, header.uuid)
+
+    def progress(done: int, whole: int) -> None:
+        still.release()
+        lines(done, whole)
+
     try:
+        still.begin()
         size = backup.written(
             lambda path, tell: backup.site.hypervisor.write_archive(path, header, disks, backup.target.compress, tell),
             progress,
         )
+        still.release()
+        took = max(backup.site.now() - lines.began, 1)
+        lines.line(total, total, took)
+        backup.say(vzdump_log.transferred(total, took))
+        if mode == "stop" and not backup.running:
+            backup.say("INFO: stopping kvm after backup task")
     except (HypervisorError, OSError, TaskError) as error:
         raise _aborted(backup, mode, error) from error
-    took = max(backup.site.now() - progress.began, 1)
-    progress.line(total, total, took)
-    backup.say(vzdump_log.transferred(total, took))
-    if mode == "stop" and not backup.running:
-        backup.say("INFO: stopping kvm after backup task")
+    finally:
+        still.end()
     return size
 
 
@@ -129,32 +131,57 @@ def _aborted(backup: GuestBackup, mode: str, error: Exception) -> Exception:
     return cause
 
 
-@contextmanager
-def _standstill(backup: GuestBackup, mode: str) -> Iterator[None]:
-    """Keep the guest's disks still while they are read: frozen, paused or switched off."""
-    site, vmid = backup.site, backup.guest.vmid
-    modern = site.version != "8.4"
-    if mode == "stop":
-        backup.say("INFO: starting kvm to execute backup task")
-        site.prelaunch.add(vmid)
-    frozen = mode == "snapshot" and _freeze(backup)
-    paused = backup.running and mode != "stop" and not frozen
-    try:
-        if paused:
-            site.hypervisor.monitor(vmid, "stop")
-        if modern:
+class _Standstill:
+    """Keeps a guest's disks still until the hypervisor has its copy of them: frozen, paused or switched off."""
+
+    def __init__(self, backup: GuestBackup, mode: str, task: str) -> None:
+        self._backup, self._mode, self._task = backup, mode, task
+        self._released = self._frozen = self._paused = False
+
+    def begin(self) -> None:
+        """Bring the guest to a standstill."""
+        backup, vmid = self._backup, self._backup.guest.vmid
+        if self._mode == "stop":
+            backup.say("INFO: starting kvm to execute backup task")
+            backup.site.prelaunch.add(vmid)
+        elif self._mode == "snapshot":
+            self._frozen = _freeze(backup)
+        if self._mode != "stop" and not self._frozen:
+            backup.site.hypervisor.monitor(vmid, "stop")
+            self._paused = True
+        if backup.site.version != "8.4":
             backup.say("INFO: starting backup via QMP command")
-        if frozen:
+
+    def release(self) -> None:
+        """Let the guest go on and tell about it, once."""
+        if self._released:
+            return
+        self._released = True
+        backup, was_frozen = self._backup, self._frozen
+        self._go_on()
+        if was_frozen:
             backup.say("INFO: issuing guest-agent 'fs-thaw' command")
-        yield
-    finally:
-        site.prelaunch.discard(vmid)
-        if frozen:
+        backup.say(f"INFO: started backup task '{self._task}'")
+        if backup.running:
+            waited = f" after {max(backup.site.now() - backup.start, 1)} seconds" if self._mode == "stop" else ""
+            backup.say(f"INFO: resuming VM again{waited}")
+
+    def _go_on(self) -> None:
+        backup, vmid = self._backup, self._backup.guest.vmid
+        if self._frozen:
+            self._frozen = False
             _thaw(backup)
-        if paused:
-            site.hypervisor.monitor(vmid, "cont")
-        if mode == "stop" and backup.running:
-            power.power_on(site, backup.guest, backup.log)
+        if self._paused:
+            self._paused = False
+            backup.site.hypervisor.monitor(vmid, "cont")
+
+    def end(self) -> None:
+        """Leave the guest as it was before, whatever happened."""
+        backup = self._backup
+        self._go_on()
+        backup.site.prelaunch.discard(backup.guest.vmid)
+        if self._mode == "stop" and backup.running:
+            power.power_on(backup.site, backup.guest, backup.log)
 
 
 def _freeze(backup: GuestBackup) -> bool:

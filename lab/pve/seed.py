@@ -10,6 +10,7 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from lab.hypervisor import ArchiveDisk, ArchiveHeader, Hypervisor
@@ -119,6 +120,16 @@ def subjects(facts: Mapping[int, ArchiveFacts] | None = None) -> list[Subject]:
     return found
 
 
+@lru_cache(maxsize=4)
+def _told(now: int, facts: tuple[tuple[int, ArchiveFacts], ...]) -> tuple[Run, ...]:
+    return tuple(past(ZoneInfo(ZONE)).runs(now, subjects(dict(facts))))
+
+
+def runs(now: int, facts: Mapping[int, ArchiveFacts] | None = None) -> Sequence[Run]:
+    """Give the runs of the last nights, oldest first; the same ``facts`` must be given wherever they are told."""
+    return _told(int(now), tuple(sorted((facts or {}).items())))
+
+
 def seed(site: Site, now: int, secrets: Secrets, facts: Mapping[int, ArchiveFacts] | None = None) -> None:
     """Fill an empty site with the lab's configuration, users and history up to ``now`` (seconds since the epoch)."""
     site.timezone = ZONE
@@ -130,7 +141,7 @@ def seed(site: Site, now: int, secrets: Secrets, facts: Mapping[int, ArchiveFact
         site.jobs.update(jobs())
         site.pools["drill"] = Pool(comment="guests of restore drills")
     seed_access(site.access, secrets, [guest.vmid for guest in (*GUESTS, CONTAINER)])
-    for run in past(ZoneInfo(ZONE)).runs(now, subjects(facts)):
+    for run in runs(now, facts):
         site.tasks.adopt(_task(site.node, run))
 
 
@@ -144,10 +155,10 @@ def _task(node: str, run: Run) -> Task:
 
 def node_files(now: int, facts: Mapping[int, ArchiveFacts] | None = None) -> Iterator[NodeFile]:
     """Give every file of the site's past and configuration that belongs on the node, older nights first."""
-    runs = past(ZoneInfo(ZONE)).runs(now, subjects(facts))
+    told = runs(now, facts)
     names = {guest.vmid: guest.name for guest in (*GUESTS, CONTAINER)}
     kept = set(past(ZoneInfo(ZONE)).nights(now, KEPT))
-    for run in runs:
+    for run in told:
         if run.start - 1 not in kept:
             continue
         archive = f"{DUMP}/{run.archive}"
@@ -155,7 +166,7 @@ def node_files(now: int, facts: Mapping[int, ArchiveFacts] | None = None) -> Ite
         yield NodeFile(archive, run.end - 1, archive=run.vmid)
         yield NodeFile(f"{archive}.notes", run.end - 1, names[run.vmid].encode())
         yield NodeFile(log, run.end, run.guest_log.encode())
-    latest = {run.vmid: run for run in runs}
+    latest = {run.vmid: run for run in told}
     for vmid, run in latest.items():
         yield NodeFile(f"/var/log/vzdump/{run.kind}-{vmid}.log", run.end, run.guest_log.encode())
         state = {"state": "stopped", "upid": run.upid, "msg": "OK", "config": {"enabled": 1, "schedule": SCHEDULE}}
@@ -179,7 +190,7 @@ def config_files(now: int) -> Iterator[NodeFile]:
 
 def journal(now: int, facts: Mapping[int, ArchiveFacts] | None = None) -> list[JournalLine]:
     """Give the journal lines of the site's past in their order."""
-    lines = [line for run in past(ZoneInfo(ZONE)).runs(now, subjects(facts)) for line in run.journal()]
+    lines = [line for run in runs(now, facts) for line in run.journal()]
     return sorted(lines, key=lambda line: line.when)
 
 
