@@ -71,6 +71,7 @@ class MemoryNode:
             name, files=self.files, zone=ZONE, clock=self.now, boot_id=str(uuid.uuid4()), booted=self.now() - 3600,
             services={f"{unit}.service": Unit(description=text) for unit, text in UNITS.items()},
         )
+        self.host.dial = reach.dial
         self.log = Journal()
         system = BlockDevice("vda", 12 * GIB + (1 << 20), children=[
             BlockDevice("vda1", 12 * GIB, "part", number="254:1", holds=root)])

@@ -25,18 +25,23 @@ UNIT_OF_PORT = {"22": "ssh.service", "53": "dnsmasq.service", "8080": "docker.se
 
 @dataclass
 class Card:
-    """A network card of a running guest, on a bridge of the node."""
+    """A network card of a running guest. ``port`` tells the bridge of the node its tap is on now."""
 
     guest: ScriptedGuest
     index: int
-    bridge: str
+    port: Callable[[], str]
     mac: str
     linked: bool
 
     @property
+    def bridge(self) -> str:
+        """The bridge it is on, "" for none."""
+        return self.port()
+
+    @property
     def up(self) -> bool:
         """Whether the guest answers through this card."""
-        return self.linked and self.guest.is_up
+        return self.linked and self.guest.is_up and bool(self.bridge)
 
     def addresses(self) -> list[str]:
         """Return the addresses of this card, its link-local one included."""
@@ -53,7 +58,7 @@ class ScriptedGuest:
         self.image = image
         self.cards: list[Card] = []
         self.agent_dead = self.password_refused = False
-        self.frozen = False
+        self.frozen = self.switched_off = False
         self._ready = time.monotonic() + boot_seconds
         units = {name: Unit(active=state) for name, state in image.services.items()}
         self.host = ScriptedHost(
@@ -61,7 +66,8 @@ class ScriptedGuest:
             accounts={"root": 0, **{name: account.uid for name, account in image.accounts.items()}},
             programs=dict(PROGRAMS),
         )
-        for path, text in image.files.items():
+        files = {"/etc/ssh/ssh_host_ed25519_key.pub": f"{image.public_key()}\n"} if image.host_key else {}
+        for path, text in {**files, **image.files}.items():
             self.host.files.makedirs(path.rpartition("/")[0] or "/")
             self.host.files.write(path, text.encode())
         for command, (rc, out, err) in image.commands.items():
@@ -71,11 +77,11 @@ class ScriptedGuest:
     @property
     def is_up(self) -> bool:
         """Whether it has booted."""
-        return time.monotonic() >= self._ready
+        return not self.switched_off and time.monotonic() >= self._ready
 
-    def plug(self, bridge: str, mac: str, *, linked: bool) -> Card:
+    def plug(self, port: Callable[[], str], mac: str, *, linked: bool) -> Card:
         """Give the guest its next card."""
-        card = Card(self, len(self.cards), bridge, mac, linked)
+        card = Card(self, len(self.cards), port, mac, linked)
         self.cards.append(card)
         link = self.host.network.add("", f"eth{card.index}", "ether", mac.lower())
         link.up, link.addresses = True, self.addresses(card.index)
@@ -109,19 +115,24 @@ class ScriptedGuest:
         if self.host.services["docker.service"].active != "active":
             return fail(1, "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. "
                            "Is the docker daemon running?")
-        if arguments[:1] == ["inspect"] and len(arguments) == 2:
-            return self._inspect(arguments[1])
+        if arguments[:1] == ["inspect"] and len(arguments) in {2, 4}:
+            return self._inspect(arguments[-1], arguments[1:-1])
         if arguments[:1] == ["ps"] and arguments[-2:] == ["--format", "{{.Names}}"]:
             shown = [name for name, status in self.image.containers.items()
                      if status == "running" or {"-a", "--all"} & {*arguments}]
             return ok("".join(f"{name}\n" for name in shown))
         raise not_scripted(["docker", *arguments])
 
-    def _inspect(self, name: str) -> CommandResult:
+    def _inspect(self, name: str, form: list[str]) -> CommandResult:
         if name not in self.image.containers:
             return CommandResult(1, "[]\n", f"Error: No such object: {name}\n")
         status = self.image.containers[name]
         state = {"Status": status, "Running": status == "running", "Paused": False, "Restarting": False, "ExitCode": 0}
+        if form:
+            shown = {"{{.State.Status}}": status, "{{.State.Running}}": str(status == "running").lower()}.get(form[-1])
+            if shown is None or form[0] not in {"--format", "-f"}:
+                raise not_scripted(["docker", "inspect", *form, name])
+            return ok(f"{shown}\n")
         return ok(json.dumps([{"Id": secrets.token_hex(32), "Name": f"/{name}", "State": state}]) + "\n")
 
     def _ss(self, _context: Context, arguments: list[str]) -> CommandResult:
@@ -132,7 +143,8 @@ class ScriptedGuest:
         if "--udp" in flags:
             udp = [port for port, kind in self.listening().items() if kind == "dns"]
             return ok(head + "".join(f"UNCONN 0 0 0.0.0.0:{port} 0.0.0.0:*\n" for port in udp))
-        return ok(head + "".join(f"LISTEN 0 128 0.0.0.0:{port} 0.0.0.0:*\n" for port in self.listening()))
+        return ok(head + "".join(f"LISTEN 0 128 {own}:{port} {own}:*\n"
+                                 for port in self.listening() for own in ("0.0.0.0", "[::]")))
 
 
 def container_image(tar: bytes, addresses: list[list[str]]) -> GuestImage:

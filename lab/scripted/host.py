@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shlex
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +14,14 @@ from lab.scripted import ip, posix, units
 from lab.scripted.files import Files, Filesystem
 from lab.scripted.network import Network
 from lab.scripted.shell import Context, Program, not_scripted, run_argv, run_line
+
+Dial = Callable[[Context, str, int | None], None]
+"""Speaks to an address from where a command runs: a TCP port, or None for an echo request. OSError when in vain."""
+
+
+def unreachable(_context: Context, _address: str, _port: int | None) -> None:
+    """Reach nobody."""
+    raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
 
 
 @dataclass
@@ -50,6 +60,7 @@ class ScriptedHost:
     clock: Callable[[], float] = time.time
     booted: float = field(default_factory=time.time)
     boot_id: str = "00000000-0000-4000-8000-000000000000"
+    dial: Dial = unreachable
     extra: dict[str, CommandResult] = field(default_factory=dict)
     programs: dict[str, Program] = field(default_factory=dict)
 

@@ -12,7 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_ssh_private_key,
+)
 
 from lab.archive import Disk
 
@@ -73,6 +79,11 @@ class GuestImage:
     commands: dict[str, list[str | int]] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
     host_key: str = ""
+
+    def public_key(self) -> str:
+        """Return the public half of the host key, "ssh-ed25519 AAAA…"."""
+        private = load_ssh_private_key(self.host_key.encode(), None)
+        return private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
     def write(self, disk: Disk) -> None:
         """Write the image over a disk: a boot sector, then the description."""

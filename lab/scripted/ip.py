@@ -39,7 +39,8 @@ class Call:
         """Print what was found, as JSON or as lines."""
         if self.flags & {"-j", "-json", "--json"}:
             return ok(json.dumps(found) + "\n")
-        return ok("".join(text(one) + "\n" for one in found))
+        joint = "\\" if "-o" in self.flags else "\n"
+        return ok("".join(text(one).replace("\n", joint) + "\n" for one in found))
 
 
 def _ip(context: Context, arguments: list[str]) -> CommandResult:
@@ -110,7 +111,8 @@ def _select(call: Call) -> list[Link]:
 def _link_text(facts: Mapping[str, object]) -> str:
     flags = facts["flags"]
     master = f" master {facts['master']}" if "master" in facts else ""
-    return (f"{facts['ifindex']}: {facts['ifname']}: <{','.join(flags) if isinstance(flags, list) else ''}> "
+    peer = f"@{facts.get('link', 'if2')}" if "link" in facts or "link_index" in facts else ""
+    return (f"{facts['ifindex']}: {facts['ifname']}{peer}: <{','.join(flags) if isinstance(flags, list) else ''}> "
             f"mtu {facts['mtu']} qdisc noqueue{master} state {facts['operstate']}\n"
             f"    link/{facts['link_type']} {facts['address']}")
 
@@ -124,7 +126,7 @@ def _link_show(call: Call) -> CommandResult:
 
 def _addresses(link: Link) -> list[dict[str, object]]:
     own = list(link.addresses)
-    if link.up and link.kind != "loopback" and not link.master:
+    if link.up and link.kind != "loopback" and not link.master and link.link_local:
         own.append(f"{link_local(link.mac)}/64")
     found: list[dict[str, object]] = []
     for text in own:
@@ -182,15 +184,22 @@ def _link_set(call: Call) -> CommandResult:
             link.up = word == "up"
         elif word == "nomaster":
             link.master = ""
-        elif word == "master" and rest:
-            link.master = call.network.link(call.namespace, rest.pop(0)).name
-        elif word == "address" and rest:
-            link.mac = rest.pop(0)
-        elif word == "netns" and rest:
-            call.network.move(call.namespace, name, rest.pop(0))
         else:
-            raise call.not_scripted()
+            _set_value(call, link, word, rest.pop(0))
     return ok()
+
+
+def _set_value(call: Call, link: Link, key: str, value: str) -> None:
+    if key == "master":
+        link.master = call.network.link(call.namespace, value).name
+    elif key == "address":
+        link.mac = value
+    elif key == "addrgenmode":
+        link.link_local = value != "none"
+    elif key == "netns":
+        call.network.move(call.namespace, link.name, value)
+    else:
+        raise call.not_scripted()
 
 
 def _link_del(call: Call) -> CommandResult:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from lab.hypervisor import HypervisorError, drive_keys
 from lab.scripted.agent import Agent
 from lab.scripted.console import SerialConsole
-from lab.scripted.guest import ScriptedGuest
+from lab.scripted.guest import Card, ScriptedGuest
 from lab.scripted.network import Network
 from lab.scripted.rfb import HEIGHT, WIDTH, Screen, frame
+from lab.scripted.shell import Context
 
 NO_SYSTEM = ["SeaBIOS (version rel-1.16.2)", "", "Booting from Hard Disk...",
              "Boot failed: not a bootable disk", "", "No bootable device."]
+NODE_PORTS = {22, 8006}
+"""TCP ports that the node itself has open."""
 OPTIONS = {"bridge", "tag", "firewall", "link_down", "mtu", "queues", "rate", "trunks", "name", "ip", "ip6", "gw",
            "gw6", "hwaddr", "type"}
 
@@ -54,12 +60,35 @@ class Machine:
         if self.guest is None:
             return
         self.agent = Agent(self.guest)
-        for options in self._cards().values():
-            card = self.guest.plug(options.get("bridge", ""), options["mac"], linked=options.get("link_down") != "1")
+        self.guest.host.dial = self._dial
+        for tap, options in zip(self._taps, self._cards().values(), strict=True):
+            card = self.guest.plug(partial(self._bridge, tap), options["mac"], linked=options.get("link_down") != "1")
             self._network.endpoints.append(card)
+
+    def _bridge(self, tap: str) -> str:
+        """Return the bridge that a tap is on now."""
+        link = self._network.links("").get(tap)
+        return link.master if link and link.up else ""
+
+    def _dial(self, _context: Context, address: str, port: int | None) -> None:
+        """Speak to an address from inside the guest: only neighbours on its bridges are there."""
+        cards = self.guest.cards if self.guest else []
+        if any(address in card.addresses() for card in cards):
+            return
+        for card in cards:
+            found = self._network.owner(card.bridge, address) if card.up else None
+            if isinstance(found, Card) and (port is None or str(port) in found.guest.listening()):
+                return
+            if isinstance(found, str) and (port is None or (found == "" and port in NODE_PORTS)):
+                return
+            if found is not None:
+                raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+        raise OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
 
     def _leave(self) -> None:
         cards = self.guest.cards if self.guest else []
+        if self.guest:
+            self.guest.switched_off = True
         self._network.endpoints[:] = [known for known in self._network.endpoints if known not in cards]
 
     def power_off(self) -> None:

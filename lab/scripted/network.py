@@ -40,6 +40,7 @@ class Link:
     up: bool = False
     master: str = ""
     addresses: list[str] = field(default_factory=list)
+    link_local: bool = True
     peer: tuple[str, str] | None = None
 
 
@@ -140,13 +141,28 @@ class Network:
         for link in self.links(namespace).values():
             local = target.is_link_local and link.name == device
             near = any(target in ipaddress.ip_interface(own).network for own in link.addresses)
-            if not link.up or not (local or near):
-                continue
-            end = self.link(*link.peer) if link.kind == "veth" and link.peer else link
-            if link.kind == "bridge":
-                yield link.name
-            elif end.up and end.master:
-                yield end.master
+            if (local or near) and self._enters(link):
+                yield self._enters(link)
+
+    def owner(self, bridge: str, address: str) -> Endpoint | str | None:
+        """Return who on a bridge has an address: a guest's card, or a namespace's name ("" for the node itself)."""
+        for endpoint in self.endpoints:
+            if endpoint.up and endpoint.bridge == bridge and address in endpoint.addresses():
+                return endpoint
+        for namespace in self.namespaces:
+            on_it = [link for link in self.links(namespace).values() if bridge and self._enters(link) == bridge]
+            if any(address == own.split("/")[0] for link in on_it for own in link.addresses):
+                return namespace
+        return None
+
+    def _enters(self, link: Link) -> str:
+        """Return the bridge that a link of a namespace leads to; "" for none."""
+        if not link.up:
+            return ""
+        if link.kind == "bridge":
+            return link.name
+        end = self.link(*link.peer) if link.kind == "veth" and link.peer else link
+        return end.master if end.up else ""
 
     def own(self, namespace: str, address: str) -> bool:
         """Tell whether an address is one of the namespace's own."""

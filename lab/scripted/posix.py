@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -11,6 +14,7 @@ from lab.hypervisor import CommandResult
 from lab.scripted.files import Entry, Files
 from lab.scripted.shell import Context, Program, fail, not_scripted, ok
 
+TCP = re.compile(r"^(?:exec \d+<>|cat < /dev/null > )/dev/tcp/(?P<address>[^/]+)/(?P<port>\d+)$")
 KINDS: Mapping[str, Callable[[Entry], object]] = {
     "-e": lambda _entry: True, "-f": lambda entry: not entry.folder, "-d": lambda entry: entry.folder,
     "-r": lambda _entry: True, "-s": lambda entry: entry.data, "-x": lambda entry: entry.mode & 0o111,
@@ -151,8 +155,36 @@ def _date(context: Context, arguments: list[str]) -> CommandResult:
 def _sh(context: Context, arguments: list[str]) -> CommandResult:
     words = [word for word in arguments if word != "-l"]
     if len(words) >= 2 and words[0] in {"-c", "-lc"}:
+        if tcp := TCP.search(words[1]):
+            return _dialled(context, tcp["address"], int(tcp["port"]))
         return context.host.line(context, words[1])
     raise not_scripted(["sh", *arguments])
+
+
+def _dialled(context: Context, address: str, port: int) -> CommandResult:
+    """Open a connection as bash does for ``/dev/tcp/ADDRESS/PORT``."""
+    try:
+        context.host.dial(context, address, port)
+    except OSError as error:
+        return fail(1, f"bash: connect: {error.strerror}\nbash: line 1: /dev/tcp/{address}/{port}: {error.strerror}")
+    return ok()
+
+
+def _ping(context: Context, arguments: list[str]) -> CommandResult:
+    address = arguments[-1] if arguments else ""
+    head = f"PING {address} ({address}) 56(84) bytes of data.\n"
+    tail = f"\n--- {address} ping statistics ---\n1 packets transmitted, "
+    try:
+        ipaddress.ip_address(address.partition("%")[0])
+        context.host.dial(context, address, None)
+    except ValueError:
+        return fail(2, f"ping: {address}: Name or service not known")
+    except OSError as error:
+        if error.errno == errno.ENETUNREACH:
+            return fail(2, f"ping: connect: {error.strerror}")
+        return CommandResult(1, f"{head}{tail}0 received, 100% packet loss, time 0ms\n", "")
+    answer = f"64 bytes from {address}: icmp_seq=1 ttl=64 time=0.5 ms\n"
+    return ok(f"{head}{answer}{tail}1 received, 0% packet loss, time 0ms\n")
 
 
 def _realpath(context: Context, arguments: list[str]) -> CommandResult:
@@ -200,7 +232,7 @@ def _echo(_context: Context, arguments: list[str]) -> CommandResult:
 PROGRAMS: dict[str, Program] = {
     "cat": _cat, "test": _test, "[": _test, "stat": _stat, "ls": _ls, "command": _command, "uname": _uname, "id": _id,
     "date": _date, "sh": _sh, "bash": _sh, "realpath": _realpath, "readlink": _realpath, "sha256sum": _sum,
-    "grep": _grep, "timeout": _through(1), "sudo": _through(0), "env": _through(0), "echo": _echo,
+    "grep": _grep, "ping": _ping, "timeout": _through(1), "sudo": _through(0), "env": _through(0), "echo": _echo,
     "true": lambda _context, _arguments: ok(), "false": lambda _context, _arguments: fail(1),
     "hostname": lambda context, _arguments: ok(f"{context.host.hostname}\n"),
     "whoami": lambda context, _arguments: ok(f"{context.user}\n"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -61,20 +60,15 @@ def _socat(context: Context, arguments: list[str]) -> CommandResult:
     return ok(answer.decode("latin-1"))
 
 
-def _ping(context: Context, arguments: list[str]) -> CommandResult:
-    address = arguments[-1] if arguments else ""
-    try:
-        ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return fail(2, f"ping: {address}: Name or service not known")
+def dial(context: Context, address: str, port: int | None) -> None:
+    """Speak to an address from a namespace of the node."""
     network = context.host.network
-    alive = network.own(context.netns, address) or network.find(context.netns, address) is not None
-    head = f"PING {address} ({address}) 56(84) bytes of data.\n"
-    if alive:
-        return ok(f"{head}64 bytes from {address}: icmp_seq=1 ttl=64 time=0.5 ms\n\n--- {address} ping statistics ---\n"
-                  "1 packets transmitted, 1 received, 0% packet loss, time 0ms\n")
-    return CommandResult(1, f"{head}\n--- {address} ping statistics ---\n"
-                            "1 packets transmitted, 0 received, 100% packet loss, time 0ms\n", "")
+    if network.own(context.netns, address):
+        return
+    if port is not None:
+        connect(network, context.netns, address, port)
+    elif network.find(context.netns, address) is None:
+        raise OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
 
 
 def _curl(context: Context, arguments: list[str]) -> CommandResult:
@@ -104,4 +98,4 @@ def _dig(context: Context, arguments: list[str]) -> CommandResult:
     return ok(f"{address}\n" if address else "")
 
 
-PROGRAMS: Mapping[str, Program] = {"socat": _socat, "ping": _ping, "curl": _curl, "dig": _dig}
+PROGRAMS: Mapping[str, Program] = {"socat": _socat, "curl": _curl, "dig": _dig}

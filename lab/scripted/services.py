@@ -23,7 +23,7 @@ def http(body: str, request: bytes) -> bytes:
 
 
 def dns(records: Mapping[str, str], query: bytes) -> bytes:
-    """Answer a DNS query for an A record, as a datagram: REFUSED never, NXDOMAIN for names not in ``records``."""
+    """Answer a DNS query as a datagram: addresses (A) of ``records``, NXDOMAIN for names that are not there."""
     if len(query) < 17:
         return b""
     labels, at = [], 12
@@ -33,6 +33,8 @@ def dns(records: Mapping[str, str], query: bytes) -> bytes:
     question = query[12 : at + 5]
     address = records.get(".".join(labels).lower())
     flags = 0x8580 | (0 if address else NAME_ERROR)
+    if question[-4:-2] != b"\x00\x01":
+        address = None
     head = query[:2] + struct.pack(">HHHHH", flags, 1, 1 if address else 0, 0, 0)
     answer = b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 60, 4) + ipaddress.IPv4Address(address).packed if address else b""
     return head + question + answer
