@@ -4,7 +4,8 @@
         lab.data("GET", "/nodes/pve1/qemu")          # as the auditor
         lab.data("GET", "/version", who="drill")
 
-The folder is laid out as ``python -m lab up`` lays out its state: ca.pem, audit-token, drill-token, root-password.
+The folder is laid out as ``python -m lab up`` lays out its state: ca.pem, audit-token, drill-token, root-password,
+known_hosts and id_ed25519 for the node's SSH, drill-password, and the host key of each guest.
 """
 
 from __future__ import annotations
@@ -20,10 +21,14 @@ import requests
 
 from lab import certificates
 from lab.memory import MemoryHypervisor
-from lab.pve import seed
+from lab.memory_node import MemoryNode
+from lab.pve import onboot, seed
 from lab.pve.seed_access import Secrets
 from lab.pve.server import Server, TlsFiles, serve
 from lab.pve.site import Site, Version
+from lab.scripted.image import new_host_key
+from lab.scripted.site import GuestAccess, lab_hypervisor
+from lab.scripted_ssh import ScriptedSsh, load_key, public_text
 
 
 @dataclass
@@ -33,6 +38,7 @@ class LabSite:
     site: Site
     hypervisor: MemoryHypervisor
     server: Server
+    ssh: ScriptedSsh
     folder: Path
     tokens: Mapping[str, tuple[str, str]]
     secrets: Secrets
@@ -70,18 +76,29 @@ class LabSite:
 
 
 @contextmanager
-def running(folder: Path, *, version: Version = "9.2", now: int | None = None) -> Iterator[LabSite]:
-    """Make, fill and serve the site; ``now`` (seconds since the epoch) sets the node's clock."""
+def running(
+    folder: Path, *, version: Version = "9.2", now: int | None = None, guests: bool = True
+) -> Iterator[LabSite]:
+    """Make, fill and serve the site; ``now`` (seconds since the epoch) sets the node's clock.
+
+    ``guests``: the guests that start with the node run.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    hypervisor = MemoryHypervisor()
+    node = MemoryNode()
     if now is not None:
-        hypervisor.node.skew = now - hypervisor.node.now()
+        node.skew = now - node.now()
+    client_key = new_host_key()
+    access = GuestAccess(public_text(load_key(client_key)), secrets.token_hex(8))
+    hypervisor = lab_hypervisor(access, node)
     site = Site(hypervisor, version)
     site.auth_delay = 0
     known = Secrets(secrets.token_hex(16), secrets.token_hex(16), secrets.token_hex(8))
     moment = site.now()
     seed.seed(site, moment, known)
     seed.populate(hypervisor, moment)
+    if guests:
+        booted = site.tasks.wait(onboot.start_all(site))
+        assert booted.status == "OK", booted.log
     root_secret = secrets.token_hex(16)
     site.access.add_token("root@pam", "suite", root_secret, privsep=0)
     for name, text in (
@@ -90,6 +107,7 @@ def running(folder: Path, *, version: Version = "9.2", now: int | None = None) -
         ("root-password", known.root_password),
     ):
         (folder / name).write_text(f"{text}\n")
+    _lay_access(folder, client_key, access)
     certificates.make(folder / "ca.pem", folder / "api.pem", folder / "api.key")
     tokens = {
         "audit": ("audit@pve!suite", known.audit_token),
@@ -97,8 +115,19 @@ def running(folder: Path, *, version: Version = "9.2", now: int | None = None) -
         "root": ("root@pam!suite", root_secret),
     }
     try:
-        with serve(site, tls=TlsFiles(folder / "api.pem", folder / "api.key")) as server:
-            yield LabSite(site, hypervisor, server, folder, tokens, known)
+        with (
+            ScriptedSsh(node, [access.public_key]) as ssh,
+            serve(site, tls=TlsFiles(folder / "api.pem", folder / "api.key")) as server,
+        ):
+            (folder / "known_hosts").write_text(ssh.known_hosts)
+            yield LabSite(site, hypervisor, server, ssh, folder, tokens, known)
     finally:
-        if hasattr(hypervisor, "close"):
-            hypervisor.close()
+        hypervisor.close()
+
+
+def _lay_access(folder: Path, client_key: str, access: GuestAccess) -> None:
+    (folder / "id_ed25519").touch(mode=0o600)
+    (folder / "id_ed25519").write_text(client_key)
+    (folder / "drill-password").write_text(f"{access.password}\n")
+    for vmid, key in access.host_keys.items():
+        (folder / f"guest-{vmid}.hostkey.pub").write_text(f"{public_text(load_key(key))}\n")
