@@ -58,8 +58,21 @@ def _destroy(call: Call, guest: GuestRecord, log: TaskLog) -> None:
     site = call.site
     if site.hypervisor.is_running(guest.vmid):
         site.hypervisor.stop(guest.vmid)
+    _remove_volumes(site, guest, log, unreferenced=bool(call.params.get("destroy-unreferenced-disks")))
+    noun = _WORDS[guest.kind][0]
+    if call.params.get("purge"):
+        log(f"purging {noun} {guest.vmid} from related configurations..")
+        if purge(site, guest):
+            log(f"NOTE: removed {noun} {guest.vmid} from HA resource configuration.")
+    with site.lock:
+        site.firewall.pop(guest.vmid, None)
+        site.access.forget_guest(guest.vmid)
+        site.guests.pop(guest.vmid, None)
+
+
+def _remove_volumes(site: Site, guest: GuestRecord, log: TaskLog, *, unreferenced: bool) -> None:
     owned = [volid for volid in sorted(volumes.referenced(guest)) if volumes.owner(volid) == guest.vmid]
-    if call.params.get("destroy-unreferenced-disks"):
+    if unreferenced:
         owned += [volid for volid in volumes.of_guest(site, guest.vmid) if volid not in owned]
     for volid in owned:
         if volumes.is_base(volid) and volumes.linked_clones(site, volid):
@@ -68,19 +81,15 @@ def _destroy(call: Call, guest: GuestRecord, log: TaskLog) -> None:
         volumes.remove(site, volid, log)
     for volid in volumes.of_guest(site, guest.vmid, snapshots=True):
         site.hypervisor.free(volid)
-    if call.params.get("purge"):
-        log(f"purging {_WORDS[guest.kind][0]} {guest.vmid} from related configurations..")
-        purge(site, guest)
-    with site.lock:
-        site.firewall.pop(guest.vmid, None)
-        site.access.forget_guest(guest.vmid)
-        site.guests.pop(guest.vmid, None)
 
 
-def purge(site: Site, guest: GuestRecord) -> None:
-    """Take a guest out of backup jobs, replication and HA; a job of this guest alone goes with it (measured)."""
+def purge(site: Site, guest: GuestRecord) -> bool:
+    """Take a guest out of backup jobs, replication and HA; a job of this guest alone goes with it (measured).
+
+    Tells whether HA managed it.
+    """
     with site.lock:
         jobs.forget_guest(site, guest.vmid)
         for job_id in replication_jobs(site, guest.vmid):
             del site.replication[job_id]
-        site.ha_resources.pop(f"{_WORDS[guest.kind][1]}:{guest.vmid}", None)
+        return site.ha_resources.pop(f"{_WORDS[guest.kind][1]}:{guest.vmid}", None) is not None

@@ -6,6 +6,7 @@ there (measured). Upstream: PVE/API2/Qemu.pm vm_start … vm_resume, PVE/QemuSer
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -184,17 +185,24 @@ def shut_down(site: Site, guest: GuestRecord, log: TaskLog, *, timeout: float, f
 
 
 def _ask_to_shut_down(site: Site, guest: GuestRecord, log: TaskLog) -> None:
-    if agent_enabled(guest):
-        try:
-            site.hypervisor.agent(guest.vmid, "guest-ping", {}, site.patience.agent)
-            site.hypervisor.agent(guest.vmid, "guest-shutdown", {}, site.patience.agent)
-        except AgentSilent:
-            log(f"QEMU Guest Agent is not running - VM {guest.vmid} qga command 'guest-ping' failed - got timeout")
-        except AgentError as error:
-            log(f"VM {guest.vmid} qga command 'guest-shutdown' failed - {error.desc}")
-        else:
-            return
-    site.hypervisor.monitor(guest.vmid, "system_powerdown")
+    if not (agent_enabled(guest) and _agent_shuts_down(site, guest, log)):
+        site.hypervisor.monitor(guest.vmid, "system_powerdown")
+
+
+def _agent_shuts_down(site: Site, guest: GuestRecord, log: TaskLog) -> bool:
+    ask, patience = site.hypervisor.agent, site.patience.agent
+    try:
+        ask(guest.vmid, "guest-ping", {}, patience)
+    except (AgentSilent, AgentError):
+        log(f"QEMU Guest Agent is not running - VM {guest.vmid} qga command 'guest-ping' failed - got timeout")
+        return False
+    try:
+        with contextlib.suppress(AgentSilent):  # an agent that obeys does not answer
+            ask(guest.vmid, "guest-shutdown", {}, patience)
+    except AgentError as error:
+        log(f"VM {guest.vmid} qga command 'guest-shutdown' failed - {error.desc}")
+        return False
+    return True
 
 
 def agent_enabled(guest: GuestRecord) -> bool:

@@ -65,6 +65,26 @@ def test_a_shutdown_through_the_agent_stops_the_guest(lab: Lab) -> None:
     assert lab.data("GET", "~/qemu/200/status/current")["status"] == "stopped"
 
 
+def test_a_silent_agent_is_told_and_the_power_button_pressed(lab: Lab) -> None:
+    started(lab)
+    lab.hypervisor.guest(200).agent_dead = True
+    task = lab.run("POST", "~/qemu/200/status/shutdown", timeout=10)
+
+    assert task.log == [
+        "QEMU Guest Agent is not running - VM 200 qga command 'guest-ping' failed - got timeout",
+        "TASK OK",
+    ]
+
+
+def test_a_guest_that_does_not_go_down_in_time_fails_the_task(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    started(lab)
+    monkeypatch.setattr(lab.hypervisor, "agent", lambda *_: {})
+
+    assert lab.run("POST", "~/qemu/200/status/shutdown", timeout=0).status == "VM quit/powerdown failed - got timeout"
+    assert lab.run("POST", "~/qemu/200/status/shutdown", timeout=0, forceStop=1).status == "OK"
+    assert not lab.hypervisor.is_running(200)
+
+
 def test_skiplock_is_for_root_alone(lab: Lab) -> None:
     answer = lab.ask("POST", "~/qemu/200/status/stop", skiplock=1)
 
@@ -200,7 +220,8 @@ def test_purging_takes_the_guest_out_of_jobs_ha_and_replication(lab: Lab) -> Non
         lab.refused("DELETE", "~/qemu/200")[1]
         == "unable to remove VM 200 - used in HA resources and purge parameter not set."
     )
-    assert lab.run("DELETE", "~/qemu/200", purge=1).status == "OK"
+    task = lab.run("DELETE", "~/qemu/200", purge=1)
+    assert task.log[-2:] == ["NOTE: removed VM 200 from HA resource configuration.", "TASK OK"]
 
     assert sorted(lab.site.jobs) == ["all", "two"]
     assert lab.site.jobs["two"]["vmid"] == "220"
