@@ -89,7 +89,7 @@ def running(
         node.skew = now - node.now()
     client_key = new_host_key()
     access = GuestAccess(public_text(load_key(client_key)), secrets.token_hex(8))
-    hypervisor = lab_hypervisor(access, node)
+    hypervisor = lab_hypervisor(access, node, running=False)
     site = Site(hypervisor, version)
     site.auth_delay = 0
     known = Secrets(secrets.token_hex(16), secrets.token_hex(16), secrets.token_hex(8))
