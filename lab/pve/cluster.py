@@ -192,9 +192,21 @@ def _tags(call: Call) -> set[str]:
 
 def replication(call: Call) -> object:
     """GET /cluster/replication: jobs of guests the caller may audit."""
+    return _visible_jobs(call)
+
+
+def _visible_jobs(call: Call) -> list[dict[str, Any]]:
     with call.site.lock:
         jobs = [{"id": name, **job} for name, job in sorted(call.site.replication.items())]
     return [job for job in jobs if call.check(f"/vms/{job['id'].partition('-')[0]}", "VM.Audit", noerr=True)]
+
+
+def node_replication(call: Call) -> object:
+    """GET /nodes/{node}/replication: the same jobs with their state; the lab's only node never replicates."""
+    wanted = call.params.get("guest")
+    state = {"fail_count": 0, "last_sync": 0, "last_try": 0, "duration": 0, "vmtype": "qemu"}
+    jobs = [{**job, **state, "guest": int(job["id"].partition("-")[0])} for job in _visible_jobs(call)]
+    return [job for job in jobs if wanted in {None, job["guest"]}]
 
 
 def firewall_options(call: Call) -> object:

@@ -54,6 +54,7 @@ ROUTES: dict[str, Handler] = {
     "GET /cluster/log": cluster.log,
     "GET /cluster/options": cluster.options,
     "GET /cluster/replication": cluster.replication,
+    "GET /nodes/{node}/replication": cluster.node_replication,
     "GET /cluster/firewall/options": cluster.firewall_options,
     "GET /cluster/ha/resources": highavail.list_resources,
     "GET /cluster/ha/resources/{sid}": highavail.get_resource,
