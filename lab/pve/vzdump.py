@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lab.hypervisor import HypervisorError
+from lab.archive import ArchiveDamaged
 from lab.pve import archives, backup_task, jobs, storages
-from lab.pve.call import Call, die, perm_error
+from lab.pve.archive_access import ARBITRARY
+from lab.pve.call import ApiError, Call, die
 from lab.pve.coverage import selection
 from lab.pve.site import Site
 from lab.pve.tasks import TaskLog
@@ -88,8 +89,8 @@ def defaults(call: Call) -> object:
 def extract_config(call: Call) -> object:
     """GET /nodes/{node}/vzdump/extractconfig: reads the header alone, so a truncated archive answers too."""
     site, volid = call.site, str(call.params["volume"])
-    if ":" not in volid and not call.is_root:
-        perm_error("user != root@pam")
+    if volid.startswith("/") and not call.is_root:
+        die(ARBITRARY)
     archives.check_access(call, volid)
     archive = archives.find(site, volid)
     path = archives.path_of(site, volid)
@@ -97,5 +98,6 @@ def extract_config(call: Call) -> object:
         if archive.name.type == "qemu":
             return site.hypervisor.read_archive_header(path).config
         return site.hypervisor.read_container_config(path)
-    except HypervisorError as error:
-        die(f"unable to extract configuration from '{volid}': {error}")
+    except ArchiveDamaged as damage:
+        what = damage.decoder or f"vma: {damage}"
+        raise ApiError(500, f"Failed to extract config from VMA archive: {what}\n\n") from damage

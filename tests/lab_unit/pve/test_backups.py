@@ -250,10 +250,10 @@ def test_who_may_back_up(lab):
 
 
 def test_a_second_backup_waits_for_the_lock_of_the_node(lab):
-    lab.hypervisor.pace = 0.05
+    lab.hypervisor.pace = 0.2
     lab.hypervisor.disks["vmdata:vm-220-disk-0"].write_at(0, bytes(range(256)) * 2048)
     first = lab.data("POST", "/nodes/pve1/vzdump", vmid=220, storage="backup-hdd", compress="gzip")
-    until(lambda: lab.site.guests[220].config.get("lock"), timeout=5, what="the first backup")
+    until(lambda: 220 in lab.site.prelaunch, timeout=5, what="the first backup")
     status = lab.data("GET", "/nodes/pve1/qemu/220/status/current")
     assert (status["status"], status["qmpstatus"], status["lock"]) == ("running", "prelaunch", "backup")
     second = lab.data("POST", "/nodes/pve1/vzdump", vmid=210, storage="backup-hdd")
@@ -338,6 +338,20 @@ def test_a_truncated_archive_still_shows_its_configuration(lab):
     path = f"{DUMP}/{volid.rpartition('/')[2]}"
     lab.hypervisor.node.write(path, lab.hypervisor.node.read(path)[:-70_000])
     assert "name: dns" in lab.data("GET", "/nodes/pve1/vzdump/extractconfig", volume=volid)
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    (b"", "zstd: {path}: unexpected end of file"), (b"\1\2\3\4" * 100, "zstd: {path}: unsupported format")])
+def test_an_archive_whose_header_cannot_be_read(lab, content, words):
+    path = f"{DUMP}/vzdump-qemu-210-2026_01_01-00_00_01.vma.zst"
+    lab.hypervisor.node.write(path, content)
+    refused = lab.ask("GET", "/nodes/pve1/vzdump/extractconfig", volume=f"backup-hdd:backup/{path.rpartition('/')[2]}")
+    assert refused.status == 500
+    assert refused.reason.strip() == "Failed to extract config from VMA archive: " + words.format(path=path)
+    missing = "backup-hdd:backup/vzdump-qemu-210-2020_01_01-00_00_00.vma.zst"
+    assert lab.ask("GET", "/nodes/pve1/vzdump/extractconfig", volume=missing).reason == f"volume '{missing}' does not exist"
+    assert lab.ask("GET", "/nodes/pve1/vzdump/extractconfig", volume="/mnt/x.vma").reason.startswith(
+        "Only root can pass arbitrary filesystem paths.")
 
 
 def test_the_journal_names_the_daemon_that_asked(lab):
