@@ -50,7 +50,7 @@ class BuiltGuest:
 
 GUESTS = (
     BuiltGuest(100, "golden-template", "golden", "10.0.0.100", template=True),
-    BuiltGuest(200, "docker-host", "docker", "10.0.0.200", ("docker.io",), disk_mib=1536, memory=512),
+    BuiltGuest(200, "docker-host", "docker", "10.0.0.200", ("docker.io", "busybox-static"), disk_mib=1536, memory=512),
     BuiltGuest(210, "dns", "dns", "10.0.0.210", ("dnsmasq",)),
     BuiltGuest(220, "monitoring", "monitoring", "10.0.0.220", ("prometheus-node-exporter",)),
 )

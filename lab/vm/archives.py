@@ -32,9 +32,8 @@ class Archives:
     ) -> int:
         """Write a guest's disks as a VMA archive; returns its size in bytes."""
         with self._still(volids) as disks, _as_hypervisor_error(path):
-            with self._courier.put(TRANSFER_SECONDS, path=path) as sink:
-                with compressor(sink, compress) as out:
-                    VmaWriter(out, header).write(disks, progress)
+            with self._courier.put(TRANSFER_SECONDS, path=path) as sink, compressor(sink, compress) as out:
+                VmaWriter(out, header).write(disks, progress)
             return sink.size
 
     @contextmanager
@@ -97,9 +96,8 @@ class Archives:
         """Write a container's root file system as a tar archive; returns its size in bytes."""
         device = self._volumes.device(volid)
         with _as_hypervisor_error(path), self._courier.get(TRANSFER_SECONDS, argv=[ROOTFS, "pack", device]) as root:
-            with self._courier.put(TRANSFER_SECONDS, path=path) as sink:
-                with compressor(sink, compress) as out:
-                    done = write_tar(out, config, root)
+            with self._courier.put(TRANSFER_SECONDS, path=path) as sink, compressor(sink, compress) as out:
+                done = write_tar(out, config, root)
             progress(done, done)
             return sink.size
 

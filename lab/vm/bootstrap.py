@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.vm.errors import LabError
-from lab.vm.hostpackages import program
+from lab.vm.hostpackages import SYSTEM_PATH, program
+from lab.vm.processes import Spawner
 from lab.vm.suite import Suite
 
 MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"
@@ -23,6 +24,7 @@ LEAN = (
     '--aptopt=Apt::Install-Recommends "false"',
 )
 BASE_PACKAGES = ("systemd", "systemd-sysv", "udev", "dbus", "openssh-server", "iproute2", "zstd")
+BUILD_SECONDS = 1800.0
 SHELL_OUT = "unshare --map-root-user --map-auto"
 
 
@@ -54,16 +56,17 @@ def command_line(suite: Suite, mode: str, packages: Sequence[str], out: Path, ba
     return [*line, suite.codename, str(out)]
 
 
-def bootstrap(suite: Suite, packages: Sequence[str], out: Path, log: Path, base: Path | None = None) -> None:
+def bootstrap(
+    spawner: Spawner, suite: Suite, packages: Sequence[str], out: Path, log: Path, base: Path | None = None
+) -> None:
     """Make the archive ``out``. Everything mmdebstrap says goes to ``log``; LabError quotes its end on failure."""
+    log.unlink(missing_ok=True)
     line = command_line(suite, privilege_mode(), packages, out, base)
-    environment = {**os.environ, "INITRD": "No", "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
-    with log.open("wb") as sink:
-        done = subprocess.run(line, stdout=sink, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment,
-                              check=False)
-    if done.returncode:
+    environment = {"INITRD": "No", "PATH": f"{os.environ['PATH']}:{SYSTEM_PATH}"}
+    status = spawner.run(f"build-{out.name}", line, log, timeout=BUILD_SECONDS, environment=environment)
+    if status:
         tail = "\n  ".join(log.read_text(errors="replace").splitlines()[-8:])
         raise LabError(
-            f"mmdebstrap could not build {out.name} from {suite.label} (exit {done.returncode}); its whole output is in "
-            f"{log}. Check that 'apt-get update' works on this machine, then start again. It ended:\n  {tail}"
+            f"mmdebstrap could not build {out.name} from {suite.label} (exit {status}); its whole output is in {log}. "
+            f"Check that 'apt-get update' works on this machine, then start again. It ended:\n  {tail}"
         )

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from lab.hypervisor import CommandResult, FilesystemUsage, FileStat
+from lab.hypervisor import CommandResult, FileStat, FilesystemUsage
 from lab.settings import NODE
 from lab.vm.courier import Courier
 

@@ -12,7 +12,7 @@ import queue
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +20,9 @@ from pathlib import Path
 from lab.vm.errors import LabError
 from lab.vm.hostpackages import program
 from lab.waiting import TimedOut, until
+
+MARK = "BACKUP_STANDARD_LAB"
+"""Environment variable of the lab's processes; its value is the folder of their records."""
 
 
 @dataclass(frozen=True)
@@ -80,16 +83,44 @@ def end(who: Identity, *, patience: float = 10.0) -> None:
         raise LabError(f"process {who.pid} ({' '.join(who.command)[:80]}) does not end; end it by hand: kill -9 {who.pid}")
 
 
+def family(session: int, folder: Path) -> list[Identity]:
+    """Return the processes of a session that carry this lab's mark in their environment."""
+    mark = f"{MARK}={folder}".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            marked = mark in (entry / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        who = identity(int(entry.name)) if marked and int(fields[3]) == session else None
+        if who is not None:
+            found.append(who)
+    return found
+
+
 def reap(folder: Path) -> list[str]:
-    """End every recorded process that still runs and remove the records; returns the names of those that ran."""
+    """End every recorded process that still runs, and its children; returns the names of those that ran.
+
+    A child is known by its session and by the mark that the lab's processes carry in their environment.
+    """
     ended = []
     for path in sorted(folder.glob("*.json")):
         who = read_record(path)
-        if who is not None and who.is_alive():
-            end(who, patience=3.0)
-            ended.append(path.stem)
+        if who is not None:
+            alive = [process for process in {who.pid: who, **{p.pid: p for p in family(who.pid, folder)}}.values()
+                     if process.is_alive()]
+            for process in alive:
+                end(process, patience=3.0)
+            ended += [path.stem] if alive else []
         path.unlink(missing_ok=True)
     return ended
+
+
+def signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Signal a child that leads its own group, and the group, while the child has not been waited for."""
+    if process.poll() is None:
+        os.killpg(process.pid, number)
 
 
 class Spawner:
@@ -105,23 +136,30 @@ class Spawner:
         while task := self._work.get():
             task()
 
-    def start(self, name: str, command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
-        """Start a process that dies with this one; its output goes to ``log``."""
+    def start(
+        self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a process that dies with this one; its output goes to ``log``, ``environment`` is added to this one's."""
         answer: Future[subprocess.Popen[bytes]] = Future()
 
         def task() -> None:
             try:
-                answer.set_result(self._spawn(name, command, log))
+                answer.set_result(self._spawn(name, command, log, environment))
             except OSError as error:
                 answer.set_exception(error)
 
         self._work.put(task)
         return answer.result()
 
-    def _spawn(self, name: str, command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    def _spawn(
+        self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str] | None
+    ) -> subprocess.Popen[bytes]:
         line = [program("setpriv"), "--pdeathsig", "KILL", "--", *command]
         with log.open("ab") as sink:
-            process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True)
+            process = subprocess.Popen(
+                line, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True,
+                env={**os.environ, **(environment or {}), MARK: str(self._folder)},
+            )
         self._running[name] = process
         self._record(name, process, command)
         return process
@@ -144,19 +182,30 @@ class Spawner:
     def stop(self, name: str, *, patience: float = 3.0) -> None:
         """End a process that was started here, and wait for it."""
         process = self._running.pop(name, None)
-        if process is not None and process.poll() is None:
-            process.terminate()
+        if process is not None:
+            signal_group(process, signal.SIGTERM)
             try:
                 process.wait(patience)
             except subprocess.TimeoutExpired:
-                process.kill()
+                signal_group(process, signal.SIGKILL)
                 process.wait(10)
         self._folder.joinpath(f"{name}.json").unlink(missing_ok=True)
+
+    def run(
+        self, name: str, command: Sequence[str], log: Path, *, timeout: float, environment: Mapping[str, str] | None = None
+    ) -> int:
+        """Run a process to its end and return its exit status; LabError when it takes longer than ``timeout`` seconds."""
+        process = self.start(name, command, log, environment)
+        try:
+            return process.wait(timeout)
+        except subprocess.TimeoutExpired as error:
+            raise LabError(f"{name} did not end within {timeout:.0f} s; what it said is in {log}") from error
+        finally:
+            self.stop(name)
 
     def stop_all(self) -> None:
         """End all that was started here, all asked at once."""
         for process in list(self._running.values()):
-            if process.poll() is None:
-                process.terminate()
+            signal_group(process, signal.SIGTERM)
         for name in list(self._running):
             self.stop(name)
