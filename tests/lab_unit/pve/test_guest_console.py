@@ -127,3 +127,13 @@ def test_consoles_need_their_privilege(running: Lab) -> None:
 
 def test_root_ticket_may_ask_for_a_screenshot_file(running: Lab) -> None:
     assert isinstance(running.data("POST", "~/qemu/200/monitor", ROOT, command="screendump /tmp/x.ppm"), str)
+
+
+def test_release_8_lets_those_who_may_modify_the_system_ask_for_it(lab8: Lab) -> None:
+    lab8.run("POST", "~/qemu/200/status/start")
+
+    assert lab8.ask("POST", "~/qemu/200/monitor", ROOT_TOKEN, command="screendump /tmp/x.ppm").status == 200
+    assert lab8.refused("POST", "~/qemu/200/monitor", DRILLER, command="screendump /tmp/x.ppm") == (
+        403, "Permission check failed (/, Sys.Modify)",
+    )  # fmt: skip
+    assert lab8.data("POST", "~/qemu/200/monitor", DRILLER, command="info status") == "VM status: running\r\n"
