@@ -50,7 +50,7 @@ def test_numbers_are_integers_and_property_strings_stay_text() -> None:
     assert (config["kvm"], config["onboot"], config["cores"]) == (0, 1, 1)
     assert (config["memory"], config["agent"]) == ("512", "1")
     assert gc.typed("memory", "512", "lxc") == 512
-    assert gc.typed("cpulimit", "0.5") == 0.5
+    assert gc.shown("cpulimit", "0.5") == 0.5
 
 
 def test_a_description_of_several_lines_is_escaped_and_read_back() -> None:
