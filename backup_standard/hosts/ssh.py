@@ -15,12 +15,18 @@ import paramiko
 
 from backup_standard.errors import ConnectionFailed, LoginRefused, OperatorError
 from backup_standard.hosts import trust
-from backup_standard.inventory.secrets import Secret
+from backup_standard.inventory.secrets import Secret, lab_cure
 
 CONNECT_TIMEOUT = 20.0
 """Seconds for connection, key exchange and login, each."""
 COMMAND_TIMEOUT = 120.0
 """Seconds of silence after which a command counts as lost, unless its caller says otherwise."""
+
+_NO_MEANS = "No authentication methods available"
+"""What paramiko says, not as an AuthenticationException, when it finds no key to try."""
+
+_NO_SERVER = ("SSH protocol banner", "No existing session")
+"""What paramiko says when the far end keeps silent or speaks something else."""
 
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # its thread prints tracebacks; we raise what matters
 
@@ -149,7 +155,7 @@ class SshClient:
                 self.port,
                 account.user,
                 password=account.password.reveal() if account.password else None,
-                key_filename=str(account.key) if account.key else None,
+                pkey=_private_key(account.key, self.where) if account.key else None,
                 look_for_keys=own_keys,
                 allow_agent=own_keys,
                 timeout=CONNECT_TIMEOUT,
@@ -163,14 +169,14 @@ class SshClient:
             raise trust.changed(self.host, self.port, self._known_path, problem) from None
         except paramiko.AuthenticationException as problem:
             raise self._refused(problem) from None
-        except FileNotFoundError:
-            raise ConnectionFailed(f"there is no key file {account.key}", where=self.where) from None
         except OperatorError:
             raise
         except (paramiko.SSHException, OSError, EOFError) as problem:
+            if str(problem) == _NO_MEANS:
+                raise self._refused(problem) from None
             raise self._failed(problem) from None
 
-    def _refused(self, problem: paramiko.AuthenticationException) -> LoginRefused:
+    def _refused(self, problem: Exception) -> LoginRefused:
         means = f"the key {self.account.key}" if self.account.key else "the keys of the SSH agent and ~/.ssh"
         if self.account.password:
             means = "the password"
@@ -182,6 +188,8 @@ class SshClient:
 
     def _failed(self, problem: Exception) -> ConnectionFailed:
         text = str(problem) or type(problem).__name__
+        if any(sign in text for sign in _NO_SERVER):
+            text = "no SSH server answers there"
         if isinstance(problem, TimeoutError):
             text = f"no answer within {CONNECT_TIMEOUT:g} s"
         if isinstance(problem, paramiko.ssh_exception.NoValidConnectionsError):
@@ -189,6 +197,25 @@ class SshClient:
         if isinstance(problem, socket.gaierror):
             text = f"the name {self.host} is not known"
         return ConnectionFailed(text, where=self.where, next_step="check address and port, and that sshd runs there")
+
+
+def _private_key(path: Path, where: str) -> paramiko.PKey:
+    """The key in a file, whatever its type. (Given a file's name, paramiko tries it as each type in turn and reports
+    the last failure, so that a refused login looks like a broken key.)"""
+    try:
+        return paramiko.PKey.from_path(path)
+    except FileNotFoundError:
+        raise ConnectionFailed(f"there is no key file {path}", where=where, next_step=lab_cure(path)) from None
+    except OSError as problem:
+        raise ConnectionFailed(f"the key file {path} cannot be read: {problem.strerror}", where=where) from None
+    except (TypeError, paramiko.PasswordRequiredException):
+        raise ConnectionFailed(
+            f"the key file {path} is encrypted",
+            where=where,
+            next_step="load it into the SSH agent (ssh-add) and leave key: out of the inventory",
+        ) from None
+    except (ValueError, paramiko.SSHException):
+        raise ConnectionFailed(f"the file {path} holds no private key that SSH knows", where=where) from None
 
 
 def _collect(channel: paramiko.Channel, silence: float) -> Output:
@@ -201,7 +228,10 @@ def _collect(channel: paramiko.Channel, silence: float) -> Output:
     drain.join(silence)
     if not channel.status_event.wait(silence):
         raise TimeoutError
-    return Output(channel.recv_exit_status(), bytes(out), bytes(err))
+    status = channel.recv_exit_status()
+    if status < 0:
+        raise EOFError("the command ended without an exit status: it was killed, or the connection cut")
+    return Output(status, bytes(out), bytes(err))
 
 
 def _drain(channel: paramiko.Channel, into: bytearray) -> None:

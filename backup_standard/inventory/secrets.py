@@ -47,6 +47,11 @@ _XDG = {
 """The base folders of the XDG specification, with the values that hold where a variable is not set."""
 
 
+def lab_cure(path: Path) -> str:
+    """What to do about a missing file that the embedded lab makes; "" for any other file."""
+    return "bring the lab up: python -m lab up" if LAB_STATE in path.parts else ""
+
+
 def expand(path: str) -> Path:
     """A path with ``~`` and variables expanded; the XDG base folders have their standard values when unset."""
     for name, folder in _XDG.items():
@@ -82,8 +87,7 @@ def _file(path: str, where: str) -> str:
     try:
         return place.read_text(encoding="utf-8")
     except FileNotFoundError:
-        cure = "bring the lab up: python -m lab up" if LAB_STATE in place.parts else _STORE
-        raise SecretError(f"there is no file {place}", where=where, next_step=cure) from None
+        raise SecretError(f"there is no file {place}", where=where, next_step=lab_cure(place) or _STORE) from None
     except UnicodeDecodeError:
         raise SecretError(f"the file {place} is not text", where=where) from None
     except OSError as problem:

@@ -7,6 +7,7 @@ import hashlib
 import socket
 import ssl
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +18,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from backup_standard.errors import ConnectionFailed, Untrusted
 from backup_standard.inventory.schema import ApiSection
-from backup_standard.inventory.secrets import expand
+from backup_standard.inventory.secrets import expand, lab_cure
 
 DEFAULT_PORT = 8006
 _SHOW = "openssl x509 -in /etc/pve/local/pve-ssl.pem -noout -fingerprint -sha256"
@@ -83,7 +84,7 @@ class Endpoint:
             raise ConnectionFailed(
                 f"there is no CA file {self.ca}",
                 where=self.url,
-                next_step=_lab_first(self.ca) or "copy /etc/pve/pve-root-ca.pem of a node there (api.ca)",
+                next_step=lab_cure(Path(self.ca or "")) or "copy /etc/pve/pve-root-ca.pem of a node there (api.ca)",
             ) from None
         except (ssl.SSLError, OSError):
             raise ConnectionFailed(
@@ -107,10 +108,6 @@ class Endpoint:
             secured.close()
             raise explain_tls(self, ssl.SSLError("fingerprint"))
         return secured
-
-
-def _lab_first(path: str | None) -> str:
-    return "bring the lab up: python -m lab up" if path and "backup-standard-lab" in path else ""
 
 
 def system_cas() -> str | None:
@@ -227,6 +224,5 @@ def unreachable(endpoint: Endpoint, problem: BaseException) -> ConnectionFailed:
         what, cure = f"the name {endpoint.host} is not known", "check api.url and this machine's name service"
     else:
         what, cure = f"the connection failed: {text}", "check that the API answers there"
-    if endpoint.host in {"127.0.0.1", "localhost"} and endpoint.ca and _lab_first(endpoint.ca):
-        cure = _lab_first(endpoint.ca)
+    cure = lab_cure(Path(endpoint.ca or "")) or cure
     return ConnectionFailed(what, where=endpoint.url, next_step=cure)
