@@ -74,7 +74,7 @@ def make_call(site: Site, request: Request) -> Call:
     open_route = f"{request.method} {request.path}" in OPEN
     user, ticket = ("", False) if open_route and not request.authorization else authenticate(site, request)
     found = site.schema.find(request.method, request.path)
-    if found is None or found[0].key not in ROUTES | WEBSOCKETS:
+    if found is None or (found[0].key not in ROUTES and found[0].key not in WEBSOCKETS):
         raise ApiError(501, f"Method '{request.method} {request.path}' not implemented")
     route, variables = found
     raw: dict[str, Any] = {name: unquote(value) for name, value in variables.items()}

@@ -1,4 +1,4 @@
-"""What a node does when it has booted: start the guests that are meant to run (upstream: PVE/API2/Nodes.pm startall)."""
+"""What a booted node does: start the guests that are meant to run (upstream: PVE/API2/Nodes.pm startall)."""
 
 from __future__ import annotations
 

@@ -113,7 +113,10 @@ class Server:
         path = http.rel_url.raw_path
         if path != BASE and not path.startswith(BASE + "/"):
             return _response(_elsewhere(http.method, path))
-        request = await _read(http, path.removeprefix(BASE) or "/")
+        try:
+            request = await _read(http, path.removeprefix(BASE) or "/")
+        except web.HTTPRequestEntityTooLarge:
+            return _response(Answer(501, "for data too large", None))
         if http.headers.get("Upgrade", "").lower() == "websocket":
             target = await self._loop.run_in_executor(self._pool, open_stream, self.site, request)
             return _response(target) if isinstance(target, Answer) else await pump(http, *target)

@@ -8,6 +8,7 @@ import pytest
 
 from lab.pve.call import ApiError
 from lab.pve.routes import ROUTES
+from lab.pve.routetable import rows
 from lab.pve.schema import load
 
 NINE = load("9.2")
@@ -153,3 +154,15 @@ def test_an_unknown_path_is_not_found() -> None:
 @pytest.mark.parametrize("version", ["9.2", "8.4"])
 def test_every_served_route_is_in_the_schema(version: str) -> None:
     assert not [route for route in ROUTES if route not in load(version).routes]
+
+
+def test_the_table_names_the_privileges_of_every_route() -> None:
+    table = dict(rows("9.2"))
+    assert set(ROUTES) <= set(table)
+    assert table["GET /nodes/{node}/status"] == "/nodes/{node}: Sys.Audit"
+    assert table["POST /access/ticket"] == "anybody"
+    assert table["POST /nodes/{node}/qemu/{vmid}/agent/ping"] == (
+        "/vms/{vmid}: VM.GuestAgent.Audit|VM.GuestAgent.Unrestricted"
+    )
+    assert dict(rows("8.4"))["POST /nodes/{node}/qemu/{vmid}/agent/ping"] == "/vms/{vmid}: VM.Monitor"
+    assert " or " in table["GET /nodes/{node}/disks/list"]

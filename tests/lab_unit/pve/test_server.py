@@ -97,3 +97,8 @@ def test_error_text_that_is_not_ascii_breaks_the_answer(
 def test_a_port_in_use_is_an_error(server: tuple[Server, Path]) -> None:
     with pytest.raises(OSError, match="address already in use"):
         serve(bare_site(), port=server[0].port)
+
+
+def test_a_body_that_is_too_large_is_not_read(server: tuple[Server, Path]) -> None:
+    got = send(server, "POST", "/pools", data={"poolid": "big", "comment": "x" * 600_000})
+    assert (got.status_code, got.reason) == (501, "for data too large")
