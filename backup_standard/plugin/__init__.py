@@ -12,5 +12,6 @@ pytest_plugins = [
     "backup_standard.plugin.rules",
     "backup_standard.plugin.verdicts",
     "backup_standard.plugin.workers",
+    "backup_standard.plugin.html",
     "backup_standard.plugin.terminal",
 ]

@@ -36,7 +36,6 @@ class DrilledGuest:
         return f"VM {self.vmid} ({self.name})"
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker of services modules, and make a polite kill an orderly end."""
     config.addinivalue_line("markers", "role(name): a module of drills/ about guests of one role")

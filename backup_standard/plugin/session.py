@@ -119,7 +119,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def _read(config: pytest.Config, run: Run) -> Facts:
     """Read the site with progress on the terminal, and keep the facts in the run's folder."""
     try:
-        facts = read_site(run.inventory, _progress(config))
+        facts = read_site(run.inventory, _progress(config), run.folder.path / "commands.jsonl")
     except OperatorError as error:
         run.folder.remove()
         raise as_usage_error(error) from None
@@ -127,11 +127,12 @@ def _read(config: pytest.Config, run: Run) -> Facts:
     return facts
 
 
-def read_site(inventory: Inventory, progress: Callable[[str], None]) -> Facts:
-    """Read a site through its API and over SSH."""
+def read_site(inventory: Inventory, progress: Callable[[str], None], commands: Path) -> Facts:
+    """Read a site through its API and over SSH; every command on a node is noted in the file ``commands``."""
     from backup_standard.collect import collect  # noqa: PLC0415 - HTTP and SSH load only when a site is read
+    from backup_standard.hosts import Recorder  # noqa: PLC0415
 
-    return collect(inventory, progress=progress)
+    return collect(inventory, progress=progress, recorder=Recorder(commands))
 
 
 def _progress(config: pytest.Config) -> Callable[[str], None]:

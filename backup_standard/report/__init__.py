@@ -1,0 +1,1 @@
+"""The report, computed from a run's folder alone."""
