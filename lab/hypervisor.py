@@ -106,7 +106,10 @@ class Node(Protocol):
 class Hypervisor(Protocol):
     """Guests, volumes and archives. Blocking; called from task threads; safe for concurrent use."""
 
-    node: Node
+    @property
+    def node(self) -> Node:
+        """The node this machinery belongs to."""
+        ...
 
     # volumes: named as Proxmox names them, "storage:volname"; sizes in bytes
     def allocate(self, volid: str, size: int, like: str | None = None) -> None:

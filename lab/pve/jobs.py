@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from lab.pve import calendar, job_files
@@ -25,20 +25,21 @@ _CONFLICTS = {"vmid": ("all", "exclude", "pool"), "all": ("vmid", "pool"), "pool
 _WEEK = "mon,tue,wed,thu,fri,sat,sun"
 
 
-def _object(text: str, default_key: str) -> dict[str, object]:
+def _object(text: str, default_key: str, numbers: Set[str] = _BOOLEANS) -> dict[str, object]:
     """Split a property string; only booleans become numbers (upstream: PVE/JSONSchema.pm parse_property_string)."""
     found: dict[str, object] = {}
     for part in filter(None, text.split(",")):
         key, equals, value = part.partition("=")
         if not equals:
             key, value = default_key, key
-        found[key] = int(value) if key in _BOOLEANS else value
+        found[key] = int(value) if key in numbers else value
     return found
 
 
-def shown(job_id: str, job: Mapping[str, Any]) -> Job:
-    """Give a job as the API does."""
-    return {"id": job_id} | {key: _object(str(value), _OBJECTS[key]) if key in _OBJECTS else value
+def shown(site: Site, job_id: str, job: Mapping[str, Any]) -> Job:
+    """Give a job as the API does; 8.4 leaves the switch of fleecing a text (measured)."""
+    numbers = _BOOLEANS - {"enabled"} if site.version == "8.4" else _BOOLEANS
+    return {"id": job_id} | {key: _object(str(value), _OBJECTS[key], numbers) if key in _OBJECTS else value
                              for key, value in job.items()}
 
 
@@ -54,7 +55,7 @@ def index(call: Call) -> object:
     found = []
     with site.lock:
         for job_id, job in site.jobs.items():
-            line = shown(job_id, job)
+            line = shown(site, job_id, job)
             if (due := next_run(site, job)) is not None:
                 line["next-run"] = due
             found.append(line)
@@ -72,7 +73,7 @@ def get_job(site: Site, job_id: str) -> Job:
 def read(call: Call) -> object:
     """GET /cluster/backup/{id}."""
     job_id = str(call.params["id"])
-    return shown(job_id, get_job(call.site, job_id))
+    return shown(call.site, job_id, get_job(call.site, job_id))
 
 
 def check_common(call: Call, params: Mapping[str, Any]) -> None:

@@ -1,29 +1,31 @@
 """Backup jobs over the API: what is accepted, converted, shown and refused."""
 
 import json
+from typing import Any
 
 import pytest
 
-from tests.lab_unit.pve.backupsite import make_site
+from lab.pve.dispatch import Answer
+from tests.lab_unit.pve.backupsite import BackupSite, make_site
 
 BASE = {"storage": "backup-hdd", "mode": "snapshot", "compress": "zstd", "enabled": 1}
 
 
 @pytest.fixture
-def lab():
+def lab() -> BackupSite:
     return make_site()
 
 
-def create(lab, job_id="j1", who="admin", **params):
+def create(lab: BackupSite, job_id: str | None = "j1", who: str = "admin", **params: Any) -> Answer:
     given = {**BASE, "id": job_id, "vmid": "200", **params}
     return lab.ask("POST", "/cluster/backup", who, **{key: value for key, value in given.items() if value is not None})
 
 
-def job(lab, job_id="j1"):
+def job(lab: BackupSite, job_id: str | None = "j1") -> dict[str, Any]:
     return lab.data("GET", f"/cluster/backup/{job_id}")
 
 
-def test_the_lab_has_five_nightly_jobs(lab):
+def test_the_lab_has_five_nightly_jobs(lab: BackupSite) -> None:
     listed = lab.data("GET", "/cluster/backup", "audit")
     assert [one["id"] for one in listed] == [f"nightly-vm{vmid}" for vmid in (100, 200, 210, 220, 230)]
     one = listed[1]
@@ -32,14 +34,14 @@ def test_the_lab_has_five_nightly_jobs(lab):
     assert one["next-run"] > lab.site.now()
 
 
-def test_the_next_run_is_in_the_list_alone_and_for_disabled_jobs_too(lab):
+def test_the_next_run_is_in_the_list_alone_and_for_disabled_jobs_too(lab: BackupSite) -> None:
     lab.data("PUT", "/cluster/backup/nightly-vm200", enabled=0)
     listed = {one["id"]: one for one in lab.data("GET", "/cluster/backup")}
     assert "next-run" in listed["nightly-vm200"]
     assert "next-run" not in job(lab, "nightly-vm200")
 
 
-def test_numbers_of_retention_are_text_except_keep_all(lab):
+def test_numbers_of_retention_are_text_except_keep_all(lab: BackupSite) -> None:
     create(lab, schedule="daily", prune__backups="keep-last=3,keep-weekly=2")
     assert job(lab)["prune-backups"] == {"keep-last": "3", "keep-weekly": "2"}
     create(lab, "j2", schedule="daily", prune__backups="keep-all=1", performance="max-workers=2",
@@ -50,9 +52,16 @@ def test_numbers_of_retention_are_text_except_keep_all(lab):
     assert shown["fleecing"] == {"enabled": 1, "storage": "local"}
 
 
+def test_the_old_release_gives_the_switch_of_fleecing_as_text() -> None:
+    old = make_site("8.4")
+    create(old, schedule="daily", fleecing="enabled=1,storage=local", prune__backups="keep-all=1")
+    assert job(old)["fleecing"] == {"enabled": "1", "storage": "local"}
+    assert job(old)["prune-backups"] == {"keep-all": 1}
+
+
 @pytest.mark.parametrize(("days", "schedule"), [
     ("mon,wed,fri", "mon,wed,fri 01:15"), (None, "01:15"), ("mon,tue,wed,thu,fri,sat,sun", "01:15")])
-def test_days_and_start_time_become_a_schedule(lab, days, schedule):
+def test_days_and_start_time_become_a_schedule(lab: BackupSite, days: str | None, schedule: str) -> None:
     assert create(lab, dow=days, starttime="01:15").status == 200
     shown = job(lab)
     assert shown["schedule"] == schedule
@@ -61,7 +70,7 @@ def test_days_and_start_time_become_a_schedule(lab, days, schedule):
     assert job(lab)["schedule"] == "mon,tue 02:30"
 
 
-def test_maxfiles_belongs_to_the_old_release(lab):
+def test_maxfiles_belongs_to_the_old_release(lab: BackupSite) -> None:
     refused = create(lab, schedule="daily", maxfiles=3)
     assert refused.status == 400
     assert "maxfiles" in refused.body["errors"]
@@ -84,19 +93,21 @@ def test_maxfiles_belongs_to_the_old_release(lab):
      {"compress": "value 'xz' does not have a value in the enumeration '0, 1, gzip, lzo, zstd'"}),
     ({"schedule": "daily", "all": 1}, 500, "400 Parameter verification failed.", None),
 ])
-def test_refusals_read_as_recorded(lab, params, status, reason, errors):
+def test_refusals_read_as_recorded(
+    lab: BackupSite, params: dict[str, Any], status: int, reason: str, errors: dict[str, str] | None
+) -> None:
     refused = create(lab, **params)
     assert (refused.status, refused.reason) == (status, reason)
     assert refused.body.get("errors") == errors
     assert not [one for one in lab.data("GET", "/cluster/backup") if one["id"] == "j1"]
 
 
-def test_a_conflict_inside_the_lock_says_400_in_a_500(lab):
+def test_a_conflict_inside_the_lock_says_400_in_a_500(lab: BackupSite) -> None:
     refused = create(lab, schedule="daily", all=1)
     assert refused.body["message"] == "400 Parameter verification failed.\nall: option conflicts with option 'vmid'\n"
 
 
-def test_what_need_not_exist(lab):
+def test_what_need_not_exist(lab: BackupSite) -> None:
     assert create(lab, "job-a", storage="nope", schedule="daily").status == 200
     assert create(lab, "job-b", storage="local", schedule="daily").status == 200
     assert create(lab, "job-c", vmid="999", schedule="daily").status == 200
@@ -106,7 +117,7 @@ def test_what_need_not_exist(lab):
     assert "next-run" not in listed["job-e"]
 
 
-def test_missing_and_double_jobs(lab):
+def test_missing_and_double_jobs(lab: BackupSite) -> None:
     assert lab.ask("GET", "/cluster/backup/nope").body["errors"] == {"id": "No such job 'nope'"}
     assert lab.ask("GET", "/cluster/backup/nope").status == 400
     put = lab.ask("PUT", "/cluster/backup/nope", enabled=1)
@@ -119,13 +130,13 @@ def test_missing_and_double_jobs(lab):
     assert (again.status, again.reason) == (500, "Job 'j1' already exists")
 
 
-def test_a_job_without_an_id_gets_one_and_the_answer_does_not_tell_it(lab):
+def test_a_job_without_an_id_gets_one_and_the_answer_does_not_tell_it(lab: BackupSite) -> None:
     assert create(lab, None, schedule="sat 04:00").body["data"] is None
     new = lab.data("GET", "/cluster/backup")[-1]
     assert len(new["id"]) == 36
 
 
-def test_selecting_otherwise_replaces_the_selection(lab):
+def test_selecting_otherwise_replaces_the_selection(lab: BackupSite) -> None:
     create(lab, schedule="daily")
     lab.data("PUT", "/cluster/backup/j1", all=1, exclude="210")
     assert (job(lab)["all"], job(lab)["exclude"]) == (1, "210")
@@ -142,17 +153,17 @@ def test_selecting_otherwise_replaces_the_selection(lab):
     ("GET", "/cluster/backup/nightly-vm200/included_volumes", "nobody", "Permission check failed (/, Sys.Audit)"),
     ("DELETE", "/cluster/backup/nightly-vm200", "audit", "Permission check failed (/, Sys.Modify)"),
 ])
-def test_who_may_not(lab, method, path, who, reason):
+def test_who_may_not(lab: BackupSite, method: str, path: str, who: str, reason: str) -> None:
     refused = lab.ask(method, path, who)
     assert (refused.status, refused.reason) == (403, reason)
 
 
-def test_options_for_root_alone(lab):
+def test_options_for_root_alone(lab: BackupSite) -> None:
     refused = create(lab, schedule="daily", tmpdir="/tmp")
     assert refused.body["errors"] == {"tmpdir": "Only root may set this option."}
 
 
-def test_the_node_sees_the_jobs_as_files(lab):
+def test_the_node_sees_the_jobs_as_files(lab: BackupSite) -> None:
     create(lab, schedule="21:00")
     assert "vzdump: j1\n\tschedule 21:00\n" in lab.hypervisor.node.read("/etc/pve/jobs.cfg").decode()
     path = "/var/lib/pve-manager/jobs/vzdump-j1.json"
@@ -167,7 +178,7 @@ def test_the_node_sees_the_jobs_as_files(lab):
         lab.hypervisor.node.read(path)
 
 
-def test_purging_a_guest_takes_it_out_of_jobs(lab):
+def test_purging_a_guest_takes_it_out_of_jobs(lab: BackupSite) -> None:
     create(lab, "both", vmid="9001,9002", schedule="daily")
     create(lab, "alone", vmid="9001", schedule="daily")
     lab.add_guest(9001)
@@ -177,7 +188,7 @@ def test_purging_a_guest_takes_it_out_of_jobs(lab):
     assert lab.ask("GET", "/cluster/backup/alone").status == 400
 
 
-def test_schedules_are_analyzed_in_the_zone_of_the_node(lab):
+def test_schedules_are_analyzed_in_the_zone_of_the_node(lab: BackupSite) -> None:
     lab.site.timezone = "Europe/Berlin"
     found = lab.data("GET", "/cluster/jobs/schedule-analyze", "nobody", schedule="02:00", starttime=1_774_604_800,
                      iterations=3)

@@ -4,6 +4,7 @@ import json
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -50,20 +51,20 @@ def local(text: str) -> int:
 
 
 @pytest.mark.parametrize("rules", EXAMPLES)
-def test_worked_examples(rules):
+def test_worked_examples(rules: str) -> None:
     wanted = {text: MARKS[letter] for text, letter in EXAMPLES[rules]}
     group = [Candidate(text, local(text), protected=kind == "protected") for text, kind in wanted.items()]
     assert mark(group, parse(rules), BERLIN) == wanted
 
 
-def test_of_two_archives_with_one_moment_the_first_stays():
+def test_of_two_archives_with_one_moment_the_first_stays() -> None:
     noon = local("2026-03-02 12:00")
     group = [Candidate("a.vma", noon), Candidate("a.vma.zst", noon), Candidate("older", noon - 86400)]
     assert mark(group, parse("keep-last=2"), BERLIN) == {"a.vma": "keep", "a.vma.zst": "remove", "older": "keep"}
 
 
 @pytest.mark.parametrize("case", RECORDED["kept"])
-def test_recorded_dry_runs(case):
+def test_recorded_dry_runs(case: str) -> None:
     rules, _, vmid = case.partition("|")
     listed = [one for one in RECORDED["archives"]
               if not vmid or (one["vmid"] == vmid and one["type"] == "qemu")]
@@ -77,31 +78,31 @@ def test_recorded_dry_runs(case):
 
 
 @pytest.mark.parametrize("text", ["keep-last=0", "keep-all=0", "keep-all=1", ""])
-def test_nothing_positive_keeps_everything(text):
+def test_nothing_positive_keeps_everything(text: str) -> None:
     assert mark([Candidate("a", 1), Candidate("b", 2)], parse(text), BERLIN) == {"a": "keep", "b": "keep"}
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("keep-foo=1", "format error\nprune-backups.keep-foo: property is not defined in schema and the schema does"
-                       " not allow additional properties\n"),
+        ("keep-foo=1", ("format error\nprune-backups.keep-foo: property is not defined in schema and the schema does"
+                       " not allow additional properties\n")),
         ("keep-all=1,keep-last=2", "keep-all cannot be set together with other options.\n"),
     ],
 )
-def test_refused_rules_keep_the_recorded_words(text, words):
+def test_refused_rules_keep_the_recorded_words(text: str, words: str) -> None:
     with pytest.raises(RetentionError) as caught:
         parse(text)
     assert str(caught.value) == words
 
 
-def test_logs_write_rules_sorted():
+def test_logs_write_rules_sorted() -> None:
     assert render(parse("keep-weekly=2,keep-last=3")) == "keep-last=3, keep-weekly=2"
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 500_000), min_size=1, unique=True), st.integers(1, 5), st.integers(0, 5))
-def test_the_newest_stays_and_no_more_than_the_rules_add_up_to(minutes, last, daily):
+def test_the_newest_stays_and_no_more_than_the_rules_add_up_to(minutes: list[int], last: Any, daily: int) -> None:
     group = [Candidate(str(minute), 1_790_000_000 + 60 * minute) for minute in minutes]
     marks = mark(group, {"keep-last": last, "keep-daily": daily}, BERLIN)
     kept = [name for name, kind in marks.items() if kind == "keep"]

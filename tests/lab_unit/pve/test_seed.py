@@ -1,15 +1,17 @@
 """The lab's own site and its past."""
 
+import itertools
 import json
 import re
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from lab.pve import archive_names, seed, tasks
 from lab.pve.seed_access import TEMPORARY, Secrets
-from lab.pve.site import Site
+from lab.pve.site import Site, Version
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOON = int(datetime(2026, 11, 24, 12, 0, tzinfo=BERLIN).timestamp())
@@ -21,27 +23,27 @@ class Clock:
 
     name = "pve1"
 
-    def __init__(self, now):
+    def __init__(self, now: int) -> None:
         self._now = now
 
-    def now(self):
+    def now(self) -> int:
         return self._now
 
 
 class Machinery:
     """Machinery that only has a clock."""
 
-    def __init__(self, now):
+    def __init__(self, now: int) -> None:
         self.node = Clock(now)
 
 
-def seeded(now=NOON, version="9.2"):
+def seeded(now: int = NOON, version: Version = "9.2") -> Site:
     site = Site(Machinery(now), version)
     seed.seed(site, now, SECRETS)
     return site
 
 
-def nights(now, count=16):
+def nights(now: int, count: int = 16) -> list[str]:
     found = seed.past(BERLIN).nights(now, count)
     return [datetime.fromtimestamp(moment, BERLIN).strftime("%m-%d %H:%M") for moment in found]
 
@@ -49,11 +51,11 @@ def nights(now, count=16):
 @pytest.mark.parametrize(("clock", "last"), [
     ("2026-11-24T12:00", "11-24 02:00"), ("2026-11-24T02:30", "11-23 02:00"), ("2026-11-24T03:00", "11-24 02:00"),
     ("2026-12-01T01:00", "11-30 02:00"), ("2026-03-29T12:00", "03-28 02:00"), ("2026-10-25T12:00", "10-25 02:00")])
-def test_the_past_ends_with_the_last_settled_night(clock, last):
+def test_the_past_ends_with_the_last_settled_night(clock: str, last: Any) -> None:
     assert nights(int(datetime.fromisoformat(clock).replace(tzinfo=BERLIN).timestamp()))[-1] == last
 
 
-def test_sixteen_nights_of_tasks_and_fourteen_of_archives():
+def test_sixteen_nights_of_tasks_and_fourteen_of_archives() -> None:
     runs = [task for task in seeded().tasks.all() if task.type == "vzdump"]
     archives = [file for file in seed.node_files(NOON) if file.archive is not None]
     assert len(runs) == 16 * 5
@@ -62,7 +64,7 @@ def test_sixteen_nights_of_tasks_and_fourteen_of_archives():
     assert {(task.user, task.status) for task in runs} == {("root@pam", "OK")}
 
 
-def test_a_task_of_the_past_reads_like_a_scheduled_one():
+def test_a_task_of_the_past_reads_like_a_scheduled_one() -> None:
     newest = next(task for task in seeded().tasks.all() if task.id == "210")
     assert tasks.UPID.fullmatch(newest.upid)
     assert newest.tokenid == ""
@@ -72,14 +74,14 @@ def test_a_task_of_the_past_reads_like_a_scheduled_one():
     assert "INFO: issuing guest-agent 'fs-freeze' command" in newest.log
 
 
-def test_backups_of_a_night_wait_for_each_other():
-    night = [run for run in seed.past(BERLIN).runs(NOON, seed.subjects())][-5:]
+def test_backups_of_a_night_wait_for_each_other() -> None:
+    night = list(seed.past(BERLIN).runs(NOON, seed.subjects()))[-5:]
     assert len({run.start for run in night}) == 1
-    assert all(later.begin > earlier.end for earlier, later in zip(night, night[1:], strict=False))
+    assert all(later.begin > earlier.end for earlier, later in itertools.pairwise(night))
     assert night[1].log[0][1] == "INFO: trying to get global lock - waiting..."
 
 
-def test_the_log_names_the_archives_that_retention_removed_that_night():
+def test_the_log_names_the_archives_that_retention_removed_that_night() -> None:
     files = {file.path.rpartition("/")[2] for file in seed.node_files(NOON)}
     newest = next(task for task in seeded().tasks.all() if task.id == "100")
     removed = [line for line in newest.log if "removing backup" in line]
@@ -90,7 +92,7 @@ def test_the_log_names_the_archives_that_retention_removed_that_night():
     assert name.file not in files
 
 
-def test_every_archive_has_its_log_and_notes_and_ends_after_it_began():
+def test_every_archive_has_its_log_and_notes_and_ends_after_it_began() -> None:
     files = {file.path: file for file in seed.node_files(NOON)}
     for path, file in files.items():
         if file.archive is None:
@@ -101,13 +103,13 @@ def test_every_archive_has_its_log_and_notes_and_ends_after_it_began():
         assert files[f"{path}.notes"].data.decode() in {"golden-template", "docker-host", "dns", "monitoring", "files"}
 
 
-def test_state_files_name_the_last_task():
+def test_state_files_name_the_last_task() -> None:
     site = seeded()
     state = next(file for file in seed.node_files(NOON) if file.path.endswith("vzdump-nightly-vm200.json"))
     assert site.tasks.get(json.loads(state.data)["upid"]).status == "OK"
 
 
-def test_the_journal_has_no_end_of_scheduled_tasks():
+def test_the_journal_has_no_end_of_scheduled_tasks() -> None:
     lines = seed.journal(NOON)
     assert {line.identifier for line in lines} == {"pvescheduler"}
     assert not [line for line in lines if "end task" in line.message]
@@ -115,7 +117,7 @@ def test_the_journal_has_no_end_of_scheduled_tasks():
     assert [line.when for line in lines] == sorted(line.when for line in lines)
 
 
-def test_a_week_later_the_past_has_moved_on():
+def test_a_week_later_the_past_has_moved_on() -> None:
     week = NOON + 7 * 86400
     old = {file.path for file in seed.node_files(NOON) if file.archive}
     new = {file.path for file in seed.node_files(week) if file.archive}
@@ -124,14 +126,14 @@ def test_a_week_later_the_past_has_moved_on():
 
 
 @pytest.mark.parametrize("version", ["9.2", "8.4"])
-def test_the_auditor_can_write_nothing(version):
+def test_the_auditor_can_write_nothing(version: Version) -> None:
     held = seeded(version=version).access.permissions("audit@pve!suite", "/vms/200")
     assert {"VM.Audit", "Sys.Audit", "Datastore.Audit"} <= held.keys()
     assert not {priv for priv in held if priv.endswith((".Modify", ".Allocate", ".AllocateSpace", ".Backup"))}
 
 
 @pytest.mark.parametrize("version", ["9.2", "8.4"])
-def test_the_driller_may_not_touch_production(version):
+def test_the_driller_may_not_touch_production(version: Version) -> None:
     access = seeded(version=version).access
     for vmid in (100, 200, 210, 220, 230):
         assert set(access.permissions("drill@pve!suite", f"/vms/{vmid}")) == {"VM.Audit", "VM.Backup"}
@@ -144,7 +146,7 @@ def test_the_driller_may_not_touch_production(version):
     assert "SDN.Use" not in access.permissions("drill@pve!suite", "/sdn/zones/localnetwork/vmbr5")
 
 
-def test_configurations_are_written_in_the_order_of_their_files():
+def test_configurations_are_written_in_the_order_of_their_files() -> None:
     files = {file.path: file.data.decode() for file in seed.config_files(NOON)}
     keys = [line.partition(":")[0] for line in files["/etc/pve/qemu-server/200.conf"].splitlines()]
     assert keys == sorted(keys)
