@@ -13,7 +13,7 @@ from lab.hypervisor import CommandResult
 from lab.scripted import ip, posix, units
 from lab.scripted.files import Files, Filesystem
 from lab.scripted.network import Network
-from lab.scripted.shell import Context, Program, not_scripted, run_argv, run_line
+from lab.scripted.shell import Context, Program, fail, not_scripted, run_argv, run_line
 
 Dial = Callable[[Context, str, int | None], None]
 """Speaks to an address from where a command runs: a TCP port, or None for an echo request. OSError when in vain."""
@@ -48,7 +48,10 @@ class Release:
 
 @dataclass
 class ScriptedHost:
-    """A machine that answers commands from its state; ``extra`` maps whole command lines to fixed results."""
+    """A machine that answers commands from its state.
+
+    ``extra`` maps whole command lines to fixed results; ``absent`` are programs known not to be installed.
+    """
 
     hostname: str
     files: Files = field(default_factory=lambda: Files(Filesystem("/dev/vda1")))
@@ -61,6 +64,7 @@ class ScriptedHost:
     booted: float = field(default_factory=time.time)
     boot_id: str = "00000000-0000-4000-8000-000000000000"
     dial: Dial = unreachable
+    absent: frozenset[str] = frozenset({"zpool", "zfs", "btrfs", "multipath"})
     extra: dict[str, CommandResult] = field(default_factory=dict)
     programs: dict[str, Program] = field(default_factory=dict)
 
@@ -110,6 +114,8 @@ class _Table(dict[str, Program]):
             fixed = self._host.extra.get(shlex.join([name, *arguments]))
             if fixed is not None:
                 return fixed
+            if name in self._host.absent:
+                return fail(127, f"bash: line 1: {name}: command not found")
             if program is None:
                 raise not_scripted([name, *arguments])
             return program(context, arguments)

@@ -72,11 +72,10 @@ class Storage:
         self._block = block
 
     def programs(self) -> dict[str, Program]:
-        """Return them by name; what the node does not have installed is told as a shell tells it."""
-        absent = {name: _absent(name) for name in ("zpool", "zfs", "btrfs", "multipath")}
+        """Return them by name."""
         return {"lsblk": self._lsblk, "findmnt": mounts.findmnt, "df": mounts.df, "smartctl": self._smartctl,
                 "blkid": self._blkid, "mountpoint": mounts.mountpoint, "vgs": self._vgs, "pvs": self._pvs,
-                "lvs": self._lvs, **absent}
+                "lvs": self._lvs}
 
     def _row(self, context: Context, device: BlockDevice, parent: BlockDevice | None) -> Row:
         points = [point for point, mounted in context.host.files.mounts.items() if mounted is device.holds]
@@ -184,10 +183,6 @@ class _Shape:
         if unknown:
             raise not_scripted(["lsblk", "-o", *unknown])
         return {column: row[column] for column in self._columns}
-
-
-def _absent(name: str) -> Program:
-    return lambda _context, _arguments: fail(127, f"bash: line 1: {name}: command not found")
 
 
 def _lvm_report(command: str, kind: str, key: str, rows: Sequence[Row], arguments: list[str]) -> CommandResult:
