@@ -17,6 +17,7 @@ from lab.pve.site import Site
 from lab.pve.storages import activate, folder
 
 Log = Callable[[str], object]
+_MAX_PROTECTED = 5
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,18 @@ def set_notes(site: Site, archive: Archive, notes: str) -> None:
     elif archive.notes:
         site.hypervisor.node.unlink(path)
     site.notes.pop(path, None)
+
+
+def check_protected_limit(call: Call, storage: str, vmid: int | None, kind: str) -> None:
+    """Refuse one more protected archive of a guest (upstream: PVE/Storage.pm get_max_protected_backups; not recorded).
+
+    The storage's own limit counts, or five for a caller without Datastore.Allocate; -1 is no limit.
+    """
+    free = call.check(f"/storage/{storage}", "Datastore.Allocate", noerr=True)
+    limit = int(call.site.storage(storage).get("max-protected-backups", -1 if free else _MAX_PROTECTED))
+    mine = [one for one in listing(call.site, storage, vmid) if one.protected and one.name.type == kind]
+    if -1 < limit <= len(mine):
+        die(f"The number of protected backups per guest is limited to {limit} on storage '{storage}'")
 
 
 def set_protected(site: Site, archive: Archive, *, protected: bool) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.hypervisor import HypervisorError
-from lab.pve import retention, storages, vzdump_log
+from lab.pve import archives, retention, storages, vzdump_log
 from lab.pve.backup_guest import GuestBackup, Target
 from lab.pve.call import ApiError, Call
 from lab.pve.site import Site
@@ -121,10 +121,12 @@ def _take_lock(site: Site, loud: _Journalled, log: TaskLog) -> None:
     loud("INFO: got global lock")
 
 
-def _guest(site: Site, vmid: int, target: Target, log: TaskLog, loud: _Journalled) -> None:
+def _guest(site: Site, vmid: int, who: Call | str, target: Target, log: TaskLog, loud: _Journalled) -> None:
     guest = site.guests.get(vmid)
     if guest is None:
         raise TaskError(f"unable to find VM '{vmid}'")
+    if target.options.get("protected") and isinstance(who, Call):
+        archives.check_protected_limit(who, target.storage, vmid, guest.kind)
     GuestBackup(site, guest, target, log, loud).run()
 
 
@@ -135,7 +137,7 @@ def _guests(site: Site, plan: Plan, target: Target, log: TaskLog, loud: _Journal
     failed = 0
     for vmid in allowed:
         try:
-            _guest(site, vmid, target, log, loud)
+            _guest(site, vmid, plan.who, target, log, loud)
         except (ApiError, HypervisorError, OSError, TaskError) as error:
             failed += 1
             loud.anyway(f"ERROR: Backup of VM {vmid} failed - {error}")

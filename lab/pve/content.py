@@ -139,6 +139,8 @@ def set_attributes(call: Call) -> object:
     if "notes" in call.params:
         archives.set_notes(call.site, archive, str(call.params["notes"]))
     if "protected" in call.params:
+        if call.params["protected"] and not archive.protected:
+            archives.check_protected_limit(call, archive.storage, archive.name.vmid, archive.name.type)
         archives.set_protected(call.site, archive, protected=bool(call.params["protected"]))
     return None
 

@@ -122,6 +122,17 @@ def test_notes_and_protection(lab: BackupSite) -> None:
     assert "protected" not in next(one for one in lab.content(vmid=210) if one["volid"] == volid)
 
 
+def test_protected_archives_are_limited_for_those_who_do_not_own_the_storage(lab: BackupSite) -> None:
+    volids = [one["volid"] for one in lab.content(vmid=210)]
+    for volid in volids[:5]:
+        lab.data("PUT", f"{CONTENT}/{volid}", "drill", protected=1)
+    refused = lab.ask("PUT", f"{CONTENT}/{volids[5]}", "drill", protected=1)
+    assert refused.reason == "The number of protected backups per guest is limited to 5 on storage 'backup-hdd'"
+    lab.data("PUT", f"{CONTENT}/{volids[0]}", "drill", protected=1)
+    lab.data("PUT", f"{CONTENT}/{volids[5]}", protected=1)
+    assert lab.backup(210, "drill", protected=1)[0] == "job errors"
+
+
 def test_a_protected_archive_is_refused_by_the_task_alone(lab: BackupSite) -> None:
     volid = newest(lab)
     lab.data("PUT", f"{CONTENT}/{volid}", protected=1)
