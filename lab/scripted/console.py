@@ -52,7 +52,7 @@ class _Login:
 
     def __init__(self, client: socket.socket, guest: ScriptedGuest) -> None:
         self._client, self._guest = client, guest
-        self._waiting = b""
+        self._waiting, self._after_return = b"", False
 
     def run(self) -> None:
         """Ask for accounts until the other side goes away."""
@@ -92,8 +92,10 @@ class _Login:
                 if not self._waiting:
                     raise EOFError
             byte, self._waiting = self._waiting[:1], self._waiting[1:]
+            second, self._after_return = byte == b"\n" and self._after_return, byte == b"\r"
+            if second:
+                continue
             if byte in {b"\r", b"\n"}:
-                self._waiting = self._waiting.removeprefix(b"\n") if byte == b"\r" else self._waiting
                 if echo:
                     self._client.sendall(END)
                 return line.decode("utf-8", "replace")

@@ -66,14 +66,17 @@ def test_a_guest_that_is_off_has_no_screen(hypervisor: MemoryHypervisor) -> None
 
 
 def reader(client: socket.socket) -> Callable[[str], str]:
-    """Return what reads up to a text."""
+    """Return what reads up to a text and keeps the rest for the next time."""
+    seen = b""
+
     def up_to(text: str) -> str:
-        seen = b""
+        nonlocal seen
         while text.encode() not in seen:
             chunk = client.recv(4096)
             assert chunk, f"the console ended before {text!r}: {seen!r}"
             seen += chunk
-        return seen.decode()
+        head, found, seen = seen.partition(text.encode())
+        return (head + found).decode()
     return up_to
 
 
