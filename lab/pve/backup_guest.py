@@ -129,9 +129,13 @@ class GuestBackup:
         """Write the guest's log beside the archive (also of a failed backup) and under /var/log/vzdump."""
         text = vzdump_log.guest_log(self.lines, self.site.zone).encode()
         node = self.site.hypervisor.node
-        node.write(archive_names.log_of(self.archive), text)
+        own = f"/var/log/vzdump/{self.guest.kind}-{self.guest.vmid}.log"
         node.makedirs("/var/log/vzdump")
-        node.write(f"/var/log/vzdump/{self.guest.kind}-{self.guest.vmid}.log", text)
+        for path in (own, archive_names.log_of(self.archive)):
+            try:
+                node.write(path, text)
+            except (HypervisorError, OSError) as error:
+                self.log.quiet(f"unable to write '{path}' - {error}")
 
     def written(self, write: Callable[[str, Progress], int], progress: Progress) -> int:
         """Let ``write`` make the archive under its unfinished name; what a failure leaves is removed."""

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lab.hypervisor import HypervisorError
 from lab.pve.call import ApiError, die
 from lab.pve.site import Site
 
@@ -87,14 +88,17 @@ def space(site: Site, storage: str) -> Space:
     """Measure a storage; a storage that cannot be activated has no space."""
     try:
         activate(site, storage)
-    except (ApiError, OSError):
+    except (ApiError, HypervisorError, OSError):
         return Space()
     section = site.storage(storage)
     if section["type"] == "lvm":
         return _volume_group(site, str(section["vgname"]))
     if section["type"] != "dir":
         return Space()
-    usage = site.hypervisor.node.usage(str(section["path"]))
+    try:
+        usage = site.hypervisor.node.usage(str(section["path"]))
+    except (HypervisorError, OSError):
+        return Space()
     return Space(usage.total, usage.used, usage.avail, 1)
 
 

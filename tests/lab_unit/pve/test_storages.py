@@ -73,6 +73,15 @@ def test_without_is_mountpoint_the_root_disk_is_used_silently(lab: BackupSite) -
     assert lab.hypervisor.node.listdir(DUMP) == []
 
 
+def test_a_disk_that_gives_errors_is_an_inactive_storage(lab: BackupSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(path: str) -> None:
+        raise OSError(5, "Input/output error", path)
+
+    monkeypatch.setattr(lab.hypervisor.node, "usage", broken)
+    status = lab.data("GET", "/nodes/pve1/storage/backup-hdd/status", "audit")
+    assert (status["active"], status["total"]) == (0, 0)
+
+
 def test_a_disabled_storage(lab: BackupSite) -> None:
     lab.data("PUT", "/storage/backup-hdd", disable=1)
     refused = lab.ask("GET", CONTENT)
