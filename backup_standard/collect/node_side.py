@@ -114,18 +114,20 @@ def _persistent_by(host: Host, mount: Mount, fstab: str) -> str | None:
         service = host.run("systemctl is-enabled zfs-mount.service")
         return "zfs" if canmount.stdout.strip() == "on" and service.rc == 0 else None
     unit = unit_name(mount.target)
-    return unit if host.run("systemctl is-enabled %s", unit).rc == 0 else None
+    enabled = host.run("systemctl is-enabled %s", unit).stdout.strip() == "enabled"
+    return unit if enabled else None  # "generated" is a unit from fstab, which noauto may keep from being mounted
 
 
 def mounted_by_fstab(fstab: str) -> set[str]:
     """The mount points that an fstab mounts at boot, or on first use."""
     found = set()
     for line in fstab.splitlines():
-        fields = line.split("#", 1)[0].split() if line.lstrip().startswith("#") else line.split()
-        if len(fields) >= 4 and not fields[0].startswith("#"):  # noqa: PLR2004 - device, place, type, options
-            options = fields[3].split(",")
-            if "noauto" not in options or "x-systemd.automount" in options:
-                found.add(_unescaped(fields[1]).rstrip("/") or "/")
+        fields = line.split()
+        if len(fields) < 2 or fields[0].startswith("#"):  # noqa: PLR2004 - device and mount point
+            continue
+        options = fields[3].split(",") if len(fields) > 3 else []  # noqa: PLR2004 - after the type
+        if "noauto" not in options or "x-systemd.automount" in options:
+            found.add(_unescaped(fields[1]).rstrip("/") or "/")
     return found
 
 

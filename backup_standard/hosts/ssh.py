@@ -131,6 +131,7 @@ class SshClient:
             if transport is None or not transport.is_active():
                 self._client = self._connected()
                 transport = self._client.get_transport()
+                _without_delay(transport)
             if transport is None:
                 raise ConnectionFailed("the connection ended at once", where=self.where)
             return transport
@@ -199,9 +200,19 @@ class SshClient:
         return ConnectionFailed(text, where=self.where, next_step="check address and port, and that sshd runs there")
 
 
+def _without_delay(transport: paramiko.Transport | None) -> None:
+    """Send small packets at once: a command is a few of them, and each would wait for the one before."""
+    under = getattr(transport, "sock", None)
+    if isinstance(under, socket.socket):
+        under.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
 def _private_key(path: Path, where: str) -> paramiko.PKey:
-    """The key in a file, whatever its type. (Given a file's name, paramiko tries it as each type in turn and reports
-    the last failure, so that a refused login looks like a broken key.)"""
+    """The key in a file, whatever its type.
+
+    Given a file's name, paramiko would try it as each type in turn and report the last failure, so that a refused login
+    would look like a broken key.
+    """
     try:
         return paramiko.PKey.from_path(path)
     except FileNotFoundError:

@@ -64,6 +64,7 @@ def _accept(server: Sshd, listener: socket.socket) -> None:
             peer, _ = listener.accept()
         except OSError:
             return
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         transport = paramiko.Transport(peer)
         transport.add_server_key(server.key)
         server.transports.append(transport)

@@ -9,7 +9,6 @@ import pytest
 from backup_standard.errors import ConnectionFailed, Unknown
 from backup_standard.hosts import Recorder, agent_host, node_host, replay_host
 
-
 UNIX = {"uname -s": b"Linux\n"}
 
 

@@ -101,7 +101,9 @@ def test_a_host_key_may_stand_in_a_file(tmp_path):
 
 
 def test_what_is_no_host_key_is_said(tmp_path):
-    with pytest.raises(ConnectionFailed, match="guests.200: the public host key is not in the form 'ssh-ed25519 AAAA…'"):
+    with pytest.raises(
+        ConnectionFailed, match="guests.200: the public host key is not in the form 'ssh-ed25519 AAAA…'"
+    ):
         trust.public_key("nonsense", where="guests.200")
     with pytest.raises(ConnectionFailed, match="not in the form"):
         trust.public_key("ssh-ed25519 AAAA", where="guests.200")

@@ -181,14 +181,16 @@ def test_a_name_that_is_not_known_and_a_host_that_is_silent_are_said(client, mon
 
 def inventory(server, tmp_path, **node):
     section = {"ssh": f"root@127.0.0.1:{server.port}", "key": str(tmp_path / "id"), **node}
-    return Inventory.model_validate({
-        "client": "x",
-        "site": {"name": "x", "timezone": "UTC"},
-        "api": {"url": "https://x:8006", "audit_token": {"id": "a@pve!b", "secret": "env:X"}},
-        "nodes": {"pve1": section},
-        "policy": {"storage": "s"},
-        "guests": {},
-    })
+    return Inventory.model_validate(
+        {
+            "client": "x",
+            "site": {"name": "x", "timezone": "UTC"},
+            "api": {"url": "https://x:8006", "audit_token": {"id": "a@pve!b", "secret": "env:X"}},
+            "nodes": {"pve1": section},
+            "policy": {"storage": "s"},
+            "guests": {},
+        }
+    )
 
 
 def test_a_node_is_reached_as_the_inventory_says(server, known_hosts, tmp_path):

@@ -109,7 +109,11 @@ def test_the_labs_inventory_says_that_it_is_a_lab():
             "names the reports' folder",
         ),
         ("vmid: 201", "vmid: two", "acme.yaml:11: guests.200.drill.vmid: a whole number is wanted here, not 'two'"),
-        ("vmid: 201", "vmid: 99", "acme.yaml:11: guests.200.drill.vmid: 99: input should be greater than or equal to 100"),
+        (
+            "vmid: 201",
+            "vmid: 99",
+            "acme.yaml:11: guests.200.drill.vmid: 99: input should be greater than or equal to 100",
+        ),
         ("{role: dns}", "dns", "acme.yaml:12: guests.210: a section with keys is wanted here, not 'dns'"),
         ("210: {role: dns}", "210:", "acme.yaml:12: guests.210: a section with keys is wanted here, not nothing"),
         (
@@ -123,7 +127,11 @@ def test_the_labs_inventory_says_that_it_is_a_lab():
             "acme.yaml:12: guests.dns1: guests are listed by VMID, a whole number from 100 to 999999999",
         ),
         ("210:", "99:", "acme.yaml:12: guests.99: guests are listed by VMID, a whole number from 100 to 999999999"),
-        ("{storage: backup-hdd}", "{}", "acme.yaml:6: policy.storage: this key is missing: the dedicated backup storage"),
+        (
+            "{storage: backup-hdd}",
+            "{}",
+            "acme.yaml:6: policy.storage: this key is missing: the dedicated backup storage",
+        ),
         ("role: dns", "role: dns, rpo: 26", "acme.yaml:12: guests.210.rpo: 26 has no unit; write 90s, 30m, 26h or 7d"),
         (
             "role: dns",

@@ -50,9 +50,7 @@ def test_a_secret_never_shows_itself():
 
 def test_an_unset_variable_is_named(monkeypatch):
     monkeypatch.delenv("ACME", raising=False)
-    assert failure("env:ACME") == (
-        "the environment variable ACME is not set\n  Next: export ACME=… in this shell"
-    )
+    assert failure("env:ACME") == ("the environment variable ACME is not set\n  Next: export ACME=… in this shell")
 
 
 def test_a_missing_file_is_named(tmp_path):
