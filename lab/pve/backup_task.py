@@ -47,15 +47,15 @@ class _Journalled:
     """Writes lines to the task's log and to the node's journal."""
 
     def __init__(self, site: Site, plan: Plan, log: TaskLog) -> None:
-        self._site, self._plan, self._log = site, plan, log
+        self._site, self._plan, self.log = site, plan, log
 
     def __call__(self, line: str) -> None:
-        self._log(line)
+        self.log(line)
         self.journal(line)
 
     def anyway(self, line: str) -> None:
         """Write although the task may be cancelled."""
-        self._log.quiet(line)
+        self.log.quiet(line)
         self.journal(line)
 
     def journal(self, line: str) -> None:
@@ -121,13 +121,13 @@ def _take_lock(site: Site, loud: _Journalled, log: TaskLog) -> None:
     loud("INFO: got global lock")
 
 
-def _guest(site: Site, vmid: int, who: Call | str, target: Target, log: TaskLog, loud: _Journalled) -> None:
+def _guest(site: Site, vmid: int, plan: Plan, target: Target, loud: _Journalled) -> None:
     guest = site.guests.get(vmid)
     if guest is None:
         raise TaskError(f"unable to find VM '{vmid}'")
-    if target.options.get("protected") and isinstance(who, Call):
-        archives.check_protected_limit(who, target.storage, vmid, guest.kind)
-    GuestBackup(site, guest, target, log, loud).run()
+    if target.options.get("protected") and isinstance(plan.who, Call):
+        archives.check_protected_limit(plan.who, target.storage, vmid, guest.kind)
+    GuestBackup(site, guest, target, loud.log, loud).run()
 
 
 def _guests(site: Site, plan: Plan, target: Target, log: TaskLog, loud: _Journalled) -> int:
@@ -137,7 +137,7 @@ def _guests(site: Site, plan: Plan, target: Target, log: TaskLog, loud: _Journal
     failed = 0
     for vmid in allowed:
         try:
-            _guest(site, vmid, plan.who, target, log, loud)
+            _guest(site, vmid, plan, target, loud)
         except (ApiError, HypervisorError, OSError, TaskError) as error:
             failed += 1
             loud.anyway(f"ERROR: Backup of VM {vmid} failed - {error}")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from lab.pve import calendar, job_files
@@ -25,7 +26,7 @@ _CONFLICTS = {"vmid": ("all", "exclude", "pool"), "all": ("vmid", "pool"), "pool
 _WEEK = "mon,tue,wed,thu,fri,sat,sun"
 
 
-def _object(text: str, default_key: str, numbers: Set[str] = _BOOLEANS) -> dict[str, object]:
+def _object(text: str, default_key: str, numbers: AbstractSet[str] = _BOOLEANS) -> dict[str, object]:
     """Split a property string; only booleans become numbers (upstream: PVE/JSONSchema.pm parse_property_string)."""
     found: dict[str, object] = {}
     for part in filter(None, text.split(",")):
