@@ -15,6 +15,15 @@ from backup_standard.plugin.verdicts import summary_of, verdict_in
 _LETTERS = {Outcome.UNKNOWN: ("U", "UNKNOWN"), Outcome.ERROR: ("E", "ERROR"), Outcome.NOT_RUN: ("n", "NOT RUN")}
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Leave file names out of a drill's progress: the drills tell what they do."""
+    run = run_of(session.config)
+    terminal: Any = session.config.pluginmanager.get_plugin("terminalreporter")
+    if run and run.is_drill and terminal:
+        terminal.showfspath = False
+
+
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say whose site it is and where the run's folder is."""
     run = run_of(config)
@@ -26,11 +35,13 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_report_teststatus(report: pytest.TestReport) -> Any:
-    """A letter and a word for outcomes that pytest does not know."""
-    verdict = verdict_in(report)
+def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -> Any:
+    """A letter and a word for outcomes that pytest does not know; none for a drill's steps, which speak themselves."""
+    verdict, run = verdict_in(report), run_of(config)
     if verdict is None:
         return None
+    if verdict.outcome is Outcome.PASS and run and run.is_drill:
+        return "passed", "", "PASSED"
     if verdict.outcome is Outcome.ADVISORY:
         return "advisory", "a", ("ADVISORY", {"yellow": True})
     if verdict.outcome in _LETTERS and report.failed:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from backup_standard.evidence.verdicts import Verdict
 from backup_standard.quantities import say_duration, say_size
 from backup_standard.report.fragments import badge, moment, pairs, table, text
 
@@ -16,6 +17,13 @@ Json = Mapping[str, Any]
 _PNG = b"\x89PNG\r\n\x1a\n"
 _BAR = 640
 """Width of a drill's time bar, in its own units."""
+
+
+def judged(drills: Iterable[Json], rows: Iterable[Verdict]) -> list[Json]:
+    """The drills by VMID, each failed where any row of its guest is red: a service may fail after every step passed."""
+    red = {row.subject for row in rows if row.is_red}
+    found = [{**one, "outcome": "failed"} if _guest(one) in red else one for one in drills]
+    return sorted(found, key=lambda one: int(one.get("guest") or 0))
 
 
 def overview(drills: Sequence[Json], folder: Path, zone: str) -> str:
@@ -48,9 +56,10 @@ def _detail(drill: Json, folder: Path, zone: str) -> str:
         ("Began", moment(drill.get("started"), zone)),
         ("Ended", moment(drill.get("finished"), zone)),
         ("Archive", (drill.get("archive") or {}).get("volid")),
-        ("Isolation", drill.get("isolation") or "not proven"),
+        ("Isolation", _isolation(drill)),
         ("Changed for the drill", drill.get("neutralised") or "nothing"),
         ("Not proven", drill.get("not_proven") or "nothing"),
+        ("Production guests", _production(drill)),
     ]
     return (
         f'<article class="drill" id="drill-{_id(drill)}"><h3>{badge(_outcome(drill))} {text(_guest(drill))}'
@@ -60,6 +69,33 @@ def _detail(drill: Json, folder: Path, zone: str) -> str:
     )
 
 
+def _isolation(drill: Json) -> Any:
+    """What proved that the copy could not reach production."""
+    isolation = drill.get("isolation") or {}
+    return isolation.get("proven") or isolation or "not proven"
+
+
+def _production(drill: Json) -> str:
+    """Whether production was the same before and after."""
+    before, after = drill.get("production_before") or {}, drill.get("production_after") or {}
+    if not before or not after:
+        return "not compared"
+    changed = sorted(vmid for vmid in before.keys() | after.keys() if before.get(vmid) != after.get(vmid))
+    if changed:
+        return f"changed: {', '.join(changed)}"
+    return f"{len(before)} compared before and after: configuration, status and disks unchanged"
+
+
+def _observed(phase: Json) -> str:
+    """What a phase saw, sizes in words."""
+    seen = dict(phase.get("observed") or {})
+    if isinstance(seen.get("bytes"), int | float):
+        seen["data"] = say_size(seen.pop("bytes"))
+    if isinstance(seen.get("mb_per_s"), int | float):
+        seen["speed"] = f"{seen.pop('mb_per_s'):.0f} MB/s"
+    return pairs(seen, "observed")
+
+
 def _phases(drill: Json) -> str:
     phases = drill.get("phases") or ()
     lines = [
@@ -67,7 +103,7 @@ def _phases(drill: Json) -> str:
             text(one.get("name", "")),
             text(say_duration(float(one.get("seconds") or 0))),
             badge("pass" if one.get("ok") else "fail"),
-            pairs(one.get("observed") or {}, "observed"),
+            _observed(one),
             text(one.get("message", "")),
         )
         for one in phases

@@ -30,11 +30,21 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[str]], kind: str = "") -
 
 
 def pairs(values: Mapping[str, Any] | Iterable[tuple[str, Any]], kind: str = "pairs") -> str:
-    """Names and values, as a list of definitions; empty values are left out."""
+    """Names and values, as a list of definitions; several long values become a list of their own."""
     items = values.items() if isinstance(values, Mapping) else values
-    shown = [(name.replace("_", " "), say_value(value)) for name, value in items]
-    rows = "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in shown)
+    rows = "".join(
+        f"<div><dt>{text(name.replace('_', ' '))}</dt><dd>{_value(value)}</dd></div>" for name, value in items
+    )
     return f'<dl class="{text(kind)}">{rows}</dl>' if rows else ""
+
+
+def _value(value: Any) -> str:
+    """A value as HTML."""
+    if isinstance(value, Mapping) and any(isinstance(inner, list | tuple) for inner in value.values()):
+        value = [f"{name.replace('_', ' ')}: {say_value(inner)}" for name, inner in value.items()]
+    if isinstance(value, list | tuple) and len(value) > 1 and any(len(str(inner)) > 24 for inner in value):  # noqa: PLR2004
+        return f"<ul>{''.join(f'<li>{text(say_value(inner))}</li>' for inner in value)}</ul>"
+    return text(say_value(value))
 
 
 def remedy(lines: str) -> str:

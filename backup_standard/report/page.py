@@ -45,7 +45,7 @@ def body(folder: RunFolder) -> str:
     """The page below its title."""
     run = folder.run()
     rows = reconcile(folder.plan(), folder.verdicts())
-    drilled, not_covered = folder.drills(), folder.not_covered()
+    drilled, not_covered = drills.judged(folder.drills(), rows), folder.not_covered()
     zone = (run.get("site") or {}).get("timezone", "UTC")
     summary = Summary(
         rows, drilled=run.get("kind") == "drill", not_covered=len(not_covered),
