@@ -130,7 +130,7 @@ class ScriptedSsh:
         self._listener = socket.create_server((LOOPBACK, port))
         self.port: int = self._listener.getsockname()[1]
         self._lock = threading.Lock()
-        self._transports: set[paramiko.Transport] = set()
+        self._transports: list[paramiko.Transport] = []
         self._accepting = threading.Thread(target=self._accept, name="scripted ssh", daemon=True)
         self._accepting.start()
 
@@ -157,9 +157,10 @@ class ScriptedSsh:
         self._listener.close()
         self._accepting.join(5)
         with self._lock:
-            transports, self._transports = list(self._transports), set()
-        for transport in transports:
-            transport.close()
+            transports, self._transports = self._transports, []
+        for transport in reversed(transports):  # those inside others came later
+            with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+                transport.close()
 
     def _accept(self) -> None:
         while True:
@@ -176,7 +177,7 @@ class ScriptedSsh:
         transport = paramiko.Transport(over)
         transport.add_server_key(key)
         with self._lock:
-            self._transports = {known for known in self._transports if known.is_active()} | {transport}
+            self._transports = [*(known for known in self._transports if known.is_active()), transport]
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             transport.start_server(event=threading.Event(), server=door)
 
