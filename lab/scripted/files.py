@@ -50,7 +50,7 @@ class Filesystem:
         """Bytes that the files take; hard links of the same content count once."""
         if self.full:
             return self.size
-        return sum({id(entry.data): len(entry.data) for entry in self.entries.values()}.values())
+        return sum({id(entry.data): len(entry.data) for entry in list(self.entries.values())}.values())
 
     def check_writable(self, path: str, size: int = 0) -> None:
         """Raise the OSError that a write of ``size`` more bytes would meet."""
@@ -86,7 +86,7 @@ class Files:
     def place(self, path: str) -> tuple[str, Filesystem, str]:
         """Return the mount point, the filesystem and the path inside it, links along the way followed."""
         path = self.resolve(path)
-        point = max((point for point in self.mounts if _inside(path, point)), key=len)
+        point = max((point for point in list(self.mounts) if _inside(path, point)), key=len)
         return point, self.mounts[point], path if point == "/" else path[len(point) :] or "/"
 
     def resolve(self, path: str, depth: int = 0) -> str:

@@ -64,8 +64,9 @@ def _ip(context: Context, arguments: list[str]) -> CommandResult:
     if handler is None:
         raise not_scripted(["ip", *arguments])
     try:
-        network.links(namespace)
-        return handler(Call(context, network, namespace, flags, words[1:]))
+        with network.lock:
+            network.links(namespace)
+            return handler(Call(context, network, namespace, flags, words[1:]))
     except NetworkError as error:
         return fail(error.rc, str(error))
     except (IndexError, ValueError) as error:
@@ -262,7 +263,7 @@ def _bridge(context: Context, arguments: list[str]) -> CommandResult:
     if words[:1] != ["link"] or len(words) not in {1, 3}:
         raise not_scripted(["bridge", *arguments])
     network = context.host.network
-    ports = [link for link in network.links(context.netns).values()
+    ports = [link for link in list(network.links(context.netns).values())
              if link.master and (len(words) == 1 or words[-1] in {link.master, link.name})]
     found = [{"ifindex": port.index, "ifname": port.name, "flags": ["BROADCAST", "MULTICAST", "UP", "LOWER_UP"],
               "mtu": 1500, "master": port.master, "state": "forwarding", "priority": 32, "cost": 2} for port in ports]

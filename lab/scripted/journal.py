@@ -58,7 +58,7 @@ class Journal:
             query = _parse(context, arguments)
             if query.form not in FORMS:
                 return fail(1, f"Unknown output format: {query.form}")
-            found = query.select(self.entries)
+            found = query.select(list(self.entries))
             if not found and query.form != "json":
                 return ok("-- No entries --\n")
             return ok(render(context.host, found, query.form))

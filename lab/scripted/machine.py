@@ -42,11 +42,15 @@ class Machine:
         self._screen: Screen | None = None
         self._serials: dict[int, SerialConsole] = {}
         self._taps = [f"{prefix}{vmid}i{key[3:]}" for key in self._cards()]
-        for tap, options in zip(self._taps, self._cards().values(), strict=True):
-            link = network.add("", tap, "tap" if prefix == "tap" else "veth")
-            link.up, link.master = True, options.get("bridge", "")
+        with network.lock:
+            self._add_taps(prefix)
         if not paused:
             self.boot()
+
+    def _add_taps(self, prefix: str) -> None:
+        for tap, options in zip(self._taps, self._cards().values(), strict=True):
+            link = self._network.add("", tap, "tap" if prefix == "tap" else "veth")
+            link.up, link.master = True, options.get("bridge", "")
 
     def _cards(self) -> dict[str, dict[str, str]]:
         return {key: card_options(value) for key, value in sorted(self.config.items())
@@ -89,14 +93,16 @@ class Machine:
         cards = self.guest.cards if self.guest else []
         if self.guest:
             self.guest.switched_off = True
-        self._network.endpoints[:] = [known for known in self._network.endpoints if known not in cards]
+        with self._network.lock:
+            self._network.endpoints[:] = [known for known in self._network.endpoints if known not in cards]
 
     def power_off(self) -> None:
         """Take everything away that the guest had on the node and on this machine."""
         self._leave()
-        for tap in self._taps:
-            if tap in self._network.links(""):
-                self._network.delete("", tap)
+        with self._network.lock:
+            for tap in self._taps:
+                if tap in self._network.links(""):
+                    self._network.delete("", tap)
         for console in [self._screen, *self._serials.values()]:
             if console:
                 console.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import itertools
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -53,9 +54,13 @@ class NetworkError(Exception):
 
 
 class Network:
-    """The network of the node: the links of each namespace ("" is the node's own) and the guests' cards on bridges."""
+    """The network of the node: the links of each namespace ("" is the node's own) and the guests' cards on bridges.
+
+    ``lock`` is held by whoever changes it, or looks at more than one link.
+    """
 
     def __init__(self) -> None:
+        self.lock = threading.RLock()
         self._indexes = itertools.count(1)
         self.namespaces: dict[str, dict[str, Link]] = {"": {}}
         self.endpoints: list[Endpoint] = []
@@ -131,11 +136,11 @@ class Network:
         A link-local address names its device behind a percent sign.
         """
         plain, _percent, device = address.partition("%")
-        for bridge in self._bridges(namespace, ipaddress.ip_address(plain), device):
-            for endpoint in self.endpoints:
-                if endpoint.up and endpoint.bridge == bridge and plain in endpoint.addresses():
-                    return endpoint
-        return None
+        target = ipaddress.ip_address(plain)
+        with self.lock:
+            bridges = set(self._bridges(namespace, target, device))
+            near = (one for one in self.endpoints if one.up and one.bridge in bridges and plain in one.addresses())
+            return next(near, None)
 
     def _bridges(self, namespace: str, target: Address, device: str) -> Iterator[str]:
         for link in self.links(namespace).values():
@@ -146,14 +151,15 @@ class Network:
 
     def owner(self, bridge: str, address: str) -> Endpoint | str | None:
         """Return who on a bridge has an address: a guest's card, or a namespace's name ("" for the node itself)."""
-        for endpoint in self.endpoints:
-            if endpoint.up and endpoint.bridge == bridge and address in endpoint.addresses():
-                return endpoint
-        for namespace in self.namespaces:
-            on_it = [link for link in self.links(namespace).values() if bridge and self._enters(link) == bridge]
-            if any(address == own.split("/")[0] for link in on_it for own in link.addresses):
-                return namespace
-        return None
+        with self.lock:
+            for endpoint in self.endpoints:
+                if endpoint.up and endpoint.bridge == bridge and address in endpoint.addresses():
+                    return endpoint
+            for namespace in self.namespaces:
+                on_it = [link for link in self.links(namespace).values() if bridge and self._enters(link) == bridge]
+                if any(address == own.split("/")[0] for link in on_it for own in link.addresses):
+                    return namespace
+            return None
 
     def _enters(self, link: Link) -> str:
         """Return the bridge that a link of a namespace leads to; "" for none."""
@@ -166,7 +172,7 @@ class Network:
 
     def own(self, namespace: str, address: str) -> bool:
         """Tell whether an address is one of the namespace's own."""
-        links = self.links(namespace).values()
+        links = list(self.links(namespace).values())
         return any(address == own.split("/")[0] for link in links if link.up for own in link.addresses)
 
 

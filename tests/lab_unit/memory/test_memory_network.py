@@ -1,6 +1,7 @@
 """Bridges, namespaces and reachability in memory: the drill gateway meets its guest and nobody else does."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -176,3 +177,30 @@ def test_kinds_and_ports_of_bridges(hypervisor: MemoryHypervisor, node: MemoryNo
     ports = json.loads(node.shell("bridge -j link").stdout)
     assert {port["ifname"] for port in ports} == {"tap200i0", "tap210i0", "tap220i0", "veth230i0"}
     assert json.loads(node.shell("ip -j link show master vmbr9").stdout) == []
+
+
+def test_many_drills_at_once_do_not_meet(hypervisor: MemoryHypervisor, node: MemoryNode) -> None:
+    def drill(number: int) -> bool:
+        vmid, volid = 9000 + number, f"vmdata:vm-{9000 + number}-disk-0"
+        hypervisor.allocate(volid, 1 << 30, like="vmdata:vm-210-disk-0")
+        config = {"boot": "order=virtio0", "net0": f"virtio=BC:24:11:00:90:{number:02d},bridge=vmbr9"}
+        hypervisor.start(vmid, config, {"virtio0": volid})
+        lines = (
+            f"ip link add name db{vmid} type bridge", f"ip link set dev db{vmid} up", f"ip netns add drill{vmid}",
+            f"ip link add dg{vmid} type veth peer name eth0 netns drill{vmid}",
+            f"ip link set dev dg{vmid} master db{vmid}", f"ip link set dev dg{vmid} up",
+            f"ip -n drill{vmid} addr add 10.0.0.1/24 dev eth0", f"ip -n drill{vmid} link set dev eth0 up",
+            f"ip link set dev tap{vmid}i0 master db{vmid}",
+        )  # fmt: skip
+        done = [node.shell(line).rc for line in lines]
+        found = node.host.network.find(f"drill{vmid}", "10.0.0.210")
+        own = found in hypervisor.guest(vmid).cards
+        hypervisor.stop(vmid)
+        done += [node.shell(f"ip netns del drill{vmid}").rc, node.shell(f"ip link del dev db{vmid}").rc]
+        hypervisor.free(volid)
+        return own and not any(done)
+
+    before = node.shell("ip -br link").stdout
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(drill, range(40)))
+    assert node.shell("ip -br link").stdout == before
