@@ -72,8 +72,13 @@ def plan(jobs: Sequence[BackupJob], now: int, zone: ZoneInfo) -> NightPlan:
     for job in jobs:
         covered |= nights_with_a_run(job, now, zone)
     missing = [night for night in ahead if night not in covered]
-    skipped = tuple(night for night in missing if nights.loses_an_hour(night, zone))
+    skipped = tuple(night for night in missing if nights.loses_an_hour(night, zone) and _stands_alone(night, missing))
     return NightPlan(len(ahead), tuple(night for night in missing if night not in skipped), skipped)
+
+
+def _stands_alone(night: dt.date, missing: Sequence[dt.date]) -> bool:
+    """Whether the nights before and after have a run: only then did the clock alone take this one away."""
+    return not any(night + dt.timedelta(days=step) in missing for step in (-1, 1))
 
 
 def latest_starts(job: BackupJob, now: int, zone: ZoneInfo, most: int = 3) -> list[int]:
