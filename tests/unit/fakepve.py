@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from cryptography import x509
@@ -48,7 +49,7 @@ class FakePve:
     answer: Callable[[Asked], object] = lambda _asked: (200, "OK", {"data": None})
     asked: list[Asked] = field(default_factory=list)
 
-    def api(self, **changes) -> ApiSection:
+    def api(self, **changes: Any) -> ApiSection:
         values = {"url": f"https://127.0.0.1:{self.port}", "ca": str(self.ca), "audit_token": TOKEN, "timeout": "5s"}
         return ApiSection.model_validate({**values, **changes})
 
@@ -59,7 +60,7 @@ class FakePve:
 
 
 @contextmanager
-def fake_pve(folder: Path, **certificate) -> Iterator[FakePve]:
+def fake_pve(folder: Path, **certificate: Any) -> Iterator[FakePve]:
     ca, fingerprint = make_certificates(folder, **certificate)
     fake = FakePve(0, ca, fingerprint)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -81,7 +82,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     context: ssl.SSLContext
 
-    def finish_request(self, request, client_address):
+    def finish_request(self, request: Any, client_address: Any) -> None:
         try:
             secured = self.context.wrap_socket(request, server_side=True)
         except (OSError, ssl.SSLError):
@@ -91,15 +92,15 @@ class _Server(ThreadingHTTPServer):
         finally:
             secured.close()
 
-    def handle_error(self, request, client_address):
+    def handle_error(self, request: Any, client_address: Any) -> None:
         pass
 
 
-def _handler(fake: FakePve):
+def _handler(fake: FakePve) -> Any:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def _serve(self):
+        def _serve(self) -> None:
             url = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
             params = parse_qs(url.query or body)
@@ -121,20 +122,22 @@ def _handler(fake: FakePve):
 
         do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - http.server's names
 
-        def log_message(self, *_args):
+        def log_message(self, *_args: Any) -> None:
             pass
 
     return Handler
 
 
-def make_certificates(folder: Path, *, names=("127.0.0.1",), days=30, age=1, ca_usage=False) -> tuple[Path, str]:
+def make_certificates(
+    folder: Path, *, names: Any = ("127.0.0.1",), days: Any = 30, age: Any = 1, ca_usage: Any = False
+) -> tuple[Path, str]:
     """A CA (without key usage, like the one Proxmox VE makes) and a server's certificate signed by it."""
     now = dt.datetime.now(dt.UTC)
     ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Proxmox Virtual Environment")])
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pve1")])
 
-    def build(subject, public):
+    def build(subject: Any, public: Any) -> Any:
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -164,7 +167,7 @@ def make_certificates(folder: Path, *, names=("127.0.0.1",), days=30, age=1, ca_
     return folder / "ca.pem", fingerprint_of(server.public_bytes(serialization.Encoding.DER))
 
 
-def _san(name):
+def _san(name: Any) -> Any:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import paramiko
 
@@ -43,7 +44,7 @@ def new_key() -> paramiko.PKey:
 
 
 @contextmanager
-def sshd(**settings) -> Iterator[Sshd]:
+def sshd(**settings: Any) -> Iterator[Sshd]:
     server = Sshd(new_key(), **settings)
     listener = socket.create_server(("127.0.0.1", 0))
     server.port = listener.getsockname()[1]
@@ -79,23 +80,23 @@ class _Session(paramiko.ServerInterface):
     def __init__(self, server: Sshd) -> None:
         self.server = server
 
-    def get_allowed_auths(self, username):
+    def get_allowed_auths(self, username: Any) -> str:  # noqa: ARG002
         return "publickey,password"
 
-    def check_auth_publickey(self, username, key):
+    def check_auth_publickey(self, username: Any, key: Any) -> Any:
         good = key in self.server.keys.get(username, [])
         self.server.logins += good
         return paramiko.AUTH_SUCCESSFUL if good else paramiko.AUTH_FAILED
 
-    def check_auth_password(self, username, password):
+    def check_auth_password(self, username: Any, password: Any) -> Any:
         good = username in self.server.passwords and self.server.passwords[username] == password
         self.server.logins += good
         return paramiko.AUTH_SUCCESSFUL if good else paramiko.AUTH_FAILED
 
-    def check_channel_request(self, kind, chanid):
+    def check_channel_request(self, kind: Any, chanid: Any) -> Any:  # noqa: ARG002
         return paramiko.OPEN_SUCCEEDED
 
-    def check_channel_exec_request(self, channel, command):
+    def check_channel_exec_request(self, channel: Any, command: Any) -> bool:
         threading.Thread(target=self._run, args=(channel, command.decode()), daemon=True).start()
         return True
 
@@ -130,7 +131,7 @@ def _pump(channel: paramiko.Channel, port: int) -> None:
         channel.close()
         return
 
-    def forth():
+    def forth() -> None:
         with suppress(OSError, EOFError):
             while data := channel.recv(65536):
                 far.sendall(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,9 @@ from backup_standard import cli
 INVENTORIES = Path(__file__).parents[2] / "inventories"
 
 
-def test_check_says_that_an_inventory_is_sound_and_notes_secrets_that_are_not_here(capsys, monkeypatch):
+def test_check_says_that_an_inventory_is_sound_and_notes_secrets_that_are_not_here(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("ACME_AUDIT_TOKEN", raising=False)
     monkeypatch.setenv("ACME_DRILL_PASSWORD", "x")
     path = INVENTORIES / "example.yaml"
@@ -24,7 +27,7 @@ def test_check_says_that_an_inventory_is_sound_and_notes_secrets_that_are_not_he
     assert noted.startswith(f"{path}:16: api.audit_token.secret: the environment variable ACME_AUDIT_TOKEN is not set")
 
 
-def test_check_lists_what_is_wrong_on_stderr(capsys, tmp_path):
+def test_check_lists_what_is_wrong_on_stderr(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "acme.yaml"
     path.write_text("client: acme\n")
 
@@ -41,7 +44,7 @@ def test_check_lists_what_is_wrong_on_stderr(capsys, tmp_path):
     assert "Traceback" not in streams.err
 
 
-def test_schema_prints_the_schema(capsys):
+def test_schema_prints_the_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["inventory", "schema"]) == 0
     assert json.loads(capsys.readouterr().out)["title"] == "Inventory of a client's site"
 
@@ -54,15 +57,26 @@ def test_schema_prints_the_schema(capsys):
         (["inventory", "schema", "--help"], "backup-standard inventory schema > inventories/schema.json"),
     ],
 )
-def test_help_teaches(capsys, argv, taught):
+def test_help_teaches(capsys: pytest.CaptureFixture[str], argv: Any, taught: Any) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(argv)
     assert ended.value.code == 0
     assert taught in capsys.readouterr().out
 
 
-def test_without_a_command_the_usage_is_shown(capsys):
+def test_without_a_command_the_usage_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main([])
     assert ended.value.code == 2
     assert "usage: backup-standard" in capsys.readouterr().err
+
+
+def test_commands_that_give_secrets_are_not_run_by_a_check(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    text = (INVENTORIES / "example.yaml").read_text().replace("cmd:pass show acme/drill-token", f"cmd:touch {mark}")
+    path = tmp_path / "acme.yaml"
+    path.write_text(text)
+
+    assert cli.main(["inventory", "check", str(path)]) == 0
+    assert not mark.exists()
+    assert "drill_token" not in capsys.readouterr().out

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from pathlib import Path
+from typing import Any
 
 import paramiko
 import pytest
@@ -21,13 +23,13 @@ from tests import labsite
 
 
 @pytest.fixture
-def lab(tmp_path):
+def lab(tmp_path: Path) -> Any:
     with labsite.running(tmp_path / "lab") as running:
         yield running
 
 
 @pytest.fixture
-def node(lab, tmp_path):
+def node(lab: Any, tmp_path: Path) -> Any:
     key = Ed25519PrivateKey.generate()
     path = tmp_path / "id_ed25519"
     path.write_bytes(
@@ -40,8 +42,8 @@ def node(lab, tmp_path):
 
 
 @pytest.fixture
-def described(lab, node, tmp_path):
-    def described(**changes):
+def described(lab: Any, node: Any, tmp_path: Path) -> Any:
+    def described(**changes: Any) -> Any:
         values = {
             "client": "lab",
             "class": "lab",
@@ -66,7 +68,7 @@ def described(lab, node, tmp_path):
     return described
 
 
-def test_a_healthy_site_is_read_whole(described, tmp_path):
+def test_a_healthy_site_is_read_whole(described: Any, tmp_path: Path) -> None:
     phrases = []
     facts = collect(described(), progress=phrases.append, recorder=Recorder(tmp_path / "commands.jsonl"))
 
@@ -107,7 +109,7 @@ def test_a_healthy_site_is_read_whole(described, tmp_path):
     assert facts_from_json(facts_to_json(facts)) == facts
 
 
-def test_a_backup_disk_that_is_away_shows_in_every_way(lab, described):
+def test_a_backup_disk_that_is_away_shows_in_every_way(lab: Any, described: Any) -> None:
     lab.hypervisor.node.unplug_backup()
     facts = collect(described())
 
@@ -118,7 +120,7 @@ def test_a_backup_disk_that_is_away_shows_in_every_way(lab, described):
     assert "not mounted" in gap.reason
 
 
-def test_a_guest_that_the_token_may_not_see_is_a_gap(lab, described):
+def test_a_guest_that_the_token_may_not_see_is_a_gap(lab: Any, described: Any) -> None:
     for who in ("audit@pve", "audit@pve!suite"):
         lab.site.access.grant("/vms/210", who, "NoAccess")
     facts = collect(described())
@@ -128,7 +130,7 @@ def test_a_guest_that_the_token_may_not_see_is_a_gap(lab, described):
     assert 210 not in facts.jobs["nightly-vm210"].includes
 
 
-def test_each_missing_privilege_is_named_once(lab, described):
+def test_each_missing_privilege_is_named_once(lab: Any, described: Any) -> None:
     for who in ("audit@pve", "audit@pve!suite"):
         lab.site.access.grant("/nodes", who, "NoAccess")
         lab.site.access.grant("/storage", who, "NoAccess")
@@ -141,7 +143,7 @@ def test_each_missing_privilege_is_named_once(lab, described):
     assert isinstance(facts.tasks["pve1"], Gap)
 
 
-def test_a_wrong_secret_ends_in_one_message(lab, described):
+def test_a_wrong_secret_ends_in_one_message(lab: Any, described: Any) -> None:
     (lab.folder / "audit-token").write_text("wrong\n")
     with pytest.raises(
         OperatorError, match=r"the token audit@pve!suite is not accepted \(Authentication failed!\)"
@@ -150,7 +152,9 @@ def test_a_wrong_secret_ends_in_one_message(lab, described):
     assert "wrong" not in str(caught.value)
 
 
-def test_a_missing_secret_a_wrong_pin_and_an_unknown_host_key_end_in_one_message(lab, described, tmp_path):
+def test_a_missing_secret_a_wrong_pin_and_an_unknown_host_key_end_in_one_message(
+    lab: Any, described: Any, tmp_path: Path
+) -> None:
     (tmp_path / "known_hosts").write_text("")
     with pytest.raises(Untrusted, match="the host key is not known: presented ssh-ed25519 SHA256:"):
         collect(described())
@@ -168,7 +172,7 @@ def test_a_missing_secret_a_wrong_pin_and_an_unknown_host_key_end_in_one_message
         collect(described())
 
 
-def test_an_api_that_is_not_there_ends_in_one_message(lab, described):
+def test_an_api_that_is_not_there_ends_in_one_message(lab: Any, described: Any) -> None:
     gone = described().api.model_dump(mode="json") | {"url": "https://127.0.0.1:1", "timeout": "5s"}
     with pytest.raises(ConnectionFailed, match="nothing listens there"):
         collect(described(api=gone))

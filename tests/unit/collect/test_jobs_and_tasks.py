@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from itertools import pairwise
+from typing import Any
 
 from backup_standard.collect.rights import Completeness
 from backup_standard.collect.schedules import read_jobs
@@ -16,17 +18,17 @@ BERLIN = {"pve1": Node("pve1", online=True, timezone="Europe/Berlin")}
 NOTHING_HIDDEN = Completeness(None, None, {"pve1": None})
 
 
-def every(seconds):
+def every(seconds: Any) -> Any:
     """schedule-analyze of a schedule with this period."""
 
-    def answer(params):
+    def answer(params: Any) -> Any:
         first = params["starttime"] // seconds * seconds + seconds
         return [{"timestamp": first + seconds * n, "utc": ""} for n in range(params["iterations"])]
 
     return answer
 
 
-def jobs_of(analyze, *schedules, nodes=BERLIN, **more):
+def jobs_of(analyze: Any, *schedules: Any, nodes: Any = BERLIN, **more: Any) -> Any:
     routes = site("pve1", **{"/cluster/jobs/schedule-analyze": analyze, **more})
     routes["/cluster/backup"] = [{"id": f"j{n}", "schedule": text} for n, text in enumerate(schedules)]
     for n in range(len(schedules)):
@@ -37,43 +39,43 @@ def jobs_of(analyze, *schedules, nodes=BERLIN, **more):
     return jobs, calls
 
 
-def test_a_nightly_schedule_is_asked_for_400_nights_once_for_all_jobs():
+def test_a_nightly_schedule_is_asked_for_400_nights_once_for_all_jobs() -> None:
     jobs, calls = jobs_of(every(DAY), "02:00", "02:00", "02:00")
 
     assert len(calls) in (4, 5)
     assert all(call["iterations"] == 100 for call in calls)
     runs = jobs["j0"].runs
     assert len(runs) in (399, 400)
-    assert [later - earlier for earlier, later in zip(runs, runs[1:], strict=False)] == [DAY] * (len(runs) - 1)
+    assert [later - earlier for earlier, later in pairwise(runs)] == [DAY] * (len(runs) - 1)
     assert jobs["j2"].runs == runs
     assert jobs["j0"].runs_source == "the site (Europe/Berlin)"
 
 
-def test_a_rare_schedule_needs_one_call():
+def test_a_rare_schedule_needs_one_call() -> None:
     jobs, calls = jobs_of(every(7 * DAY), "sun 02:00")
     assert len(calls) == 1
     assert len(jobs["j0"].runs) in (57, 58)
 
 
-def test_a_schedule_of_many_runs_a_day_is_not_asked_to_the_end():
+def test_a_schedule_of_many_runs_a_day_is_not_asked_to_the_end() -> None:
     jobs, calls = jobs_of(every(3600), "*:00")
     assert len(calls) == 5
     assert (jobs["j0"].runs, jobs["j0"].runs_source) == ((), "")
 
 
-def test_a_schedule_that_ends_or_never_fires():
+def test_a_schedule_that_ends_or_never_fires() -> None:
     jobs, _ = jobs_of(lambda params: [{"timestamp": params["starttime"] + 60}], "2026-12-24 02:00")
     assert len(jobs["j0"].runs) == 1
     jobs, _ = jobs_of([], "*-02-30")
     assert (jobs["j0"].runs, jobs["j0"].runs_source) == ((), "")
 
 
-def test_a_schedule_that_the_site_refuses_has_no_runs_of_the_site():
+def test_a_schedule_that_the_site_refuses_has_no_runs_of_the_site() -> None:
     jobs, _ = jobs_of(ApiError("unable to parse calendar event", status=400), "nonsense")
     assert (jobs["j0"].runs, jobs["j0"].runs_source) == ((), "")
 
 
-def test_a_site_whose_nodes_live_in_another_zone_is_not_asked():
+def test_a_site_whose_nodes_live_in_another_zone_is_not_asked() -> None:
     for nodes in (
         {"pve1": Node("pve1", online=True, timezone="Etc/UTC")},
         BERLIN | {"pve2": Node("pve2", online=True, timezone="Etc/UTC")},
@@ -83,12 +85,12 @@ def test_a_site_whose_nodes_live_in_another_zone_is_not_asked():
         assert (calls, jobs["j0"].runs, jobs["j0"].runs_source) == ([], (), "")
 
 
-def test_a_node_that_is_off_does_not_matter_for_the_zone():
+def test_a_node_that_is_off_does_not_matter_for_the_zone() -> None:
     _, calls = jobs_of(every(DAY), "02:00", nodes=BERLIN | {"pve2": Node("pve2", online=False)})
     assert calls
 
 
-def test_a_job_whose_volumes_cannot_be_read_makes_the_jobs_unknown():
+def test_a_job_whose_volumes_cannot_be_read_makes_the_jobs_unknown() -> None:
     jobs, _ = jobs_of(
         every(DAY), "02:00", "03:00", **{"/cluster/backup/j1/included_volumes": ApiError("pool gone", status=500)}
     )
@@ -98,7 +100,7 @@ def test_a_job_whose_volumes_cannot_be_read_makes_the_jobs_unknown():
 MOMENT = dt.datetime(2026, 11, 24, 9, tzinfo=dt.UTC)
 
 
-def task(number, guest="210", user="root@pam", **more):
+def task(number: Any, guest: Any = "210", user: Any = "root@pam", **more: Any) -> Any:
     upid = f"UPID:pve1:{number:08X}:00000000:6B04A99C:vzdump:{guest}:{user}:"
     return {
         "upid": upid,
@@ -111,7 +113,9 @@ def task(number, guest="210", user="root@pam", **more):
     }
 
 
-def tasks_of(listed, log=None, jobs=None, complete=NOTHING_HIDDEN, nodes=BERLIN):
+def tasks_of(
+    listed: Any, log: Any = None, jobs: Any = None, complete: Any = NOTHING_HIDDEN, nodes: Any = BERLIN
+) -> Any:
     routes = {"/nodes/pve1/tasks": listed if isinstance(listed, Exception) else lambda p: _page(listed, p)}
     for raw in [] if isinstance(listed, Exception) else listed:
         routes[f"/nodes/pve1/tasks/{raw['upid']}/log"] = log or [{"n": 1, "t": f"log of {raw['upid']}"}]
@@ -120,14 +124,14 @@ def tasks_of(listed, log=None, jobs=None, complete=NOTHING_HIDDEN, nodes=BERLIN)
         return tasks, source.pve.asked
 
 
-def _page(listed, params):
+def _page(listed: Any, params: Any) -> Any:
     assert params["typefilter"] == "vzdump"
     assert params["source"] == "all"
     assert params["since"] == int(MOMENT.timestamp()) - 16 * DAY
     return listed[params["start"] : params["start"] + params["limit"]]
 
 
-def test_the_newest_scheduled_tasks_of_each_guest_have_their_log():
+def test_the_newest_scheduled_tasks_of_each_guest_have_their_log() -> None:
     listed = [task(n, guest) for n in range(10) for guest in ("200", "210")]
     tasks, asked = tasks_of(listed)
 
@@ -138,30 +142,30 @@ def test_the_newest_scheduled_tasks_of_each_guest_have_their_log():
     assert len([path for path, _ in asked if path.endswith("/log")]) == 6
 
 
-def test_tasks_that_a_person_or_token_started_need_no_log():
+def test_tasks_that_a_person_or_token_started_need_no_log() -> None:
     tasks, _ = tasks_of([task(1, tokenid="suite"), task(2, user="op@pve"), task(3, user="root@pam!suite")])
     assert [one.log for one in tasks["pve1"]] == [None, None, None]
 
 
-def test_tasks_of_several_guests_share_an_empty_id_so_more_logs_are_read():
+def test_tasks_of_several_guests_share_an_empty_id_so_more_logs_are_read() -> None:
     jobs, _ = jobs_of(every(DAY), "02:00", "03:00")
     tasks, _ = tasks_of([task(n, "") for n in range(10)], jobs=jobs)
     assert sum(one.log is not None for one in tasks["pve1"]) == 6
 
 
-def test_long_lists_come_in_pages():
+def test_long_lists_come_in_pages() -> None:
     tasks, asked = tasks_of([task(n, str(100 + n)) for n in range(1001)])
     assert len(tasks["pve1"]) == 1001
     assert [params["start"] for path, params in asked if path == "/nodes/pve1/tasks"] == [0, 500, 1000]
 
 
-def test_a_log_that_cannot_be_read_is_none():
+def test_a_log_that_cannot_be_read_is_none() -> None:
     listed = [task(1)]
     tasks, _ = tasks_of(listed, log=ApiError("gone", status=500))
     assert tasks["pve1"][0].log is None
 
 
-def test_a_list_that_may_be_filtered_or_is_refused_is_a_gap():
+def test_a_list_that_may_be_filtered_or_is_refused_is_a_gap() -> None:
     hidden = Gap("the tasks of node pve1", "no Sys.Audit")
     tasks, asked = tasks_of([task(1)], complete=Completeness(None, None, {"pve1": hidden}))
     assert tasks == {"pve1": hidden}
@@ -170,6 +174,6 @@ def test_a_list_that_may_be_filtered_or_is_refused_is_a_gap():
     assert tasks["pve1"] == Gap("the tasks of node pve1", "proxy")
 
 
-def test_jobs_that_are_unknown_do_not_stop_the_tasks():
+def test_jobs_that_are_unknown_do_not_stop_the_tasks() -> None:
     tasks, _ = tasks_of([task(1, "")], jobs=Gap("jobs", "no"))
     assert tasks["pve1"][0].log

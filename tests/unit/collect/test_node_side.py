@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import shutil
 import subprocess
+from typing import Any, Never
 
 import pytest
 
@@ -25,16 +26,16 @@ class Commands(RunningBackend):
 
     NAME = "table"
 
-    def __init__(self, table):
+    def __init__(self, table: Any) -> None:
         super().__init__("pve1", None)
         self.table = table
 
-    def execute(self, line):
+    def execute(self, line: Any) -> Any:
         rc, out = self.table[line]
         return Output(rc, out.encode(), b"broken" if rc else b"")
 
 
-def mounts(*entries):
+def mounts(*entries: Any) -> Any:
     names = ("target", "source", "fstype", "options", "fsroot")
     return json.dumps({"filesystems": [dict(zip(names, entry, strict=False)) for entry in entries]})
 
@@ -43,7 +44,7 @@ BACKUP = ("/mnt/backup", "/dev/sdb1", "ext4", "rw", "/")
 STORAGE = Storage("backup-hdd", "dir", frozenset({"backup"}), path="/mnt/backup")
 
 
-def seen(storage=STORAGE, **table):
+def seen(storage: Any = STORAGE, **table: Any) -> Any:
     commands = {
         "cat /etc/fstab": (0, "UUID=x /mnt/backup ext4 defaults 0 2\n"),
         FINDMNT.format(storage.path): (0, mounts(BACKUP)),
@@ -52,22 +53,22 @@ def seen(storage=STORAGE, **table):
     return look(host_on(Commands(commands)), [storage], table.pop("jobs", [])).mounts[storage.id]
 
 
-def test_a_mount_of_fstab_lasts():
+def test_a_mount_of_fstab_lasts() -> None:
     assert seen() == Mount("/mnt/backup", "/dev/sdb1", "ext4", "rw", "/", "fstab")
 
 
-def test_of_several_mounts_on_one_place_the_last_is_seen():
+def test_of_several_mounts_on_one_place_the_last_is_seen() -> None:
     stacked = mounts(BACKUP, ("/mnt/backup", "nas:/x", "nfs4", "rw", "/"))
     assert seen(more={FINDMNT.format("/mnt/backup"): (0, stacked)}).source == "nas:/x"
 
 
-def test_a_mount_unit_lasts_when_it_is_enabled():
+def test_a_mount_unit_lasts_when_it_is_enabled() -> None:
     for state, by in (("enabled", "mnt-backup.mount"), ("disabled", None), ("generated", None)):
         more = {"cat /etc/fstab": (0, ""), "systemctl is-enabled mnt-backup.mount": (0 if by else 1, f"{state}\n")}
         assert seen(more=more).persistent_by == by
 
 
-def test_a_node_without_fstab_may_still_have_units():
+def test_a_node_without_fstab_may_still_have_units() -> None:
     more = {"cat /etc/fstab": (1, ""), "systemctl is-enabled mnt-backup.mount": (0, "enabled\n")}
     assert seen(more=more).persistent_by == "mnt-backup.mount"
 
@@ -75,7 +76,7 @@ def test_a_node_without_fstab_may_still_have_units():
 @pytest.mark.parametrize(
     ("canmount", "service", "by"), [("on", 0, "zfs"), ("noauto", 0, None), ("off", 0, None), ("on", 1, None)]
 )
-def test_a_zfs_dataset_lasts_when_it_may_mount_and_the_service_runs(canmount, service, by):
+def test_a_zfs_dataset_lasts_when_it_may_mount_and_the_service_runs(canmount: Any, service: Any, by: Any) -> None:
     mount = seen(
         more={
             "cat /etc/fstab": (0, ""),
@@ -87,23 +88,23 @@ def test_a_zfs_dataset_lasts_when_it_may_mount_and_the_service_runs(canmount, se
     assert (mount.persistent_by, mount.fsroot) == (by, "/")
 
 
-def test_a_path_that_is_not_there_has_no_mount():
+def test_a_path_that_is_not_there_has_no_mount() -> None:
     assert seen(more={FINDMNT.format("/mnt/backup"): (1, ""), "test -e /mnt/backup": (1, "")}) is None
 
 
-def test_a_findmnt_that_fails_leaves_a_gap():
+def test_a_findmnt_that_fails_leaves_a_gap() -> None:
     gap = seen(more={FINDMNT.format("/mnt/backup"): (1, ""), "test -e /mnt/backup": (0, "")})
     assert gap == Gap("the mount of /mnt/backup", "findmnt ended with 1: broken", "util-linux there")
 
 
-def test_paths_are_quoted():
+def test_paths_are_quoted() -> None:
     odd = Storage("odd", "dir", frozenset(), path="/mnt/a b;id")
     assert seen(odd, more={"systemctl is-enabled mnt-backup.mount": (0, "enabled")} | {
         FINDMNT.format("'/mnt/a b;id'"): (0, mounts(BACKUP))
     }).target == "/mnt/backup"  # fmt: skip
 
 
-def test_job_states():
+def test_job_states() -> None:
     path = "cat /var/lib/pve-manager/jobs/vzdump-{}.json"
     table = {
         "cat /etc/fstab": (0, ""),
@@ -117,7 +118,7 @@ def test_job_states():
     assert states["odd"].reason == "its state file is not JSON"
 
 
-def test_what_fstab_mounts_at_boot():
+def test_what_fstab_mounts_at_boot() -> None:
     assert mounted_by_fstab(
         "# comment /mnt/comment ext4\n"
         "#UUID=1 /mnt/off ext4 defaults\n"
@@ -140,7 +141,7 @@ def test_what_fstab_mounts_at_boot():
         ("/.hidden", "\\x2ehidden.mount"),
     ],
 )
-def test_mount_units_are_named_as_systemd_names_them(path, unit):
+def test_mount_units_are_named_as_systemd_names_them(path: Any, unit: Any) -> None:
     assert unit_name(path) == unit
     if shutil.which("systemd-escape"):
         said = subprocess.run(
@@ -149,7 +150,7 @@ def test_mount_units_are_named_as_systemd_names_them(path, unit):
         assert unit == said.stdout.strip()
 
 
-def facts_of(**nodes):
+def facts_of(**nodes: Any) -> Any:
     return Facts(
         taken_at=dt.datetime.now(dt.UTC), release="9.2", nodes=nodes, guests={}, statuses={}, archives={}, tasks={},
         defaults={}, storages={"backup-hdd": STORAGE, "vmdata": Storage("vmdata", "lvm", frozenset())},
@@ -157,7 +158,7 @@ def facts_of(**nodes):
     )  # fmt: skip
 
 
-def test_nodes_that_cannot_be_looked_into_are_gaps():
+def test_nodes_that_cannot_be_looked_into_are_gaps() -> None:
     facts = read_node_sides(
         inventory(), facts_of(pve1=Node("pve1", online=True), pve2=Node("pve2", online=False)), lambda _phrase: None
     )
@@ -173,7 +174,7 @@ def test_nodes_that_cannot_be_looked_into_are_gaps():
     assert len(facts.gaps) == 4
 
 
-def test_without_storages_and_jobs_there_is_nothing_to_look_for():
+def test_without_storages_and_jobs_there_is_nothing_to_look_for() -> None:
     facts = facts_of(pve1=Node("pve1", online=True))
     unknown = facts.__class__(**{**vars(facts), "storages": Gap("s", "no"), "jobs": Gap("j", "no")})
     read = read_node_sides(inventory(), unknown, lambda _phrase: None)
@@ -181,8 +182,8 @@ def test_without_storages_and_jobs_there_is_nothing_to_look_for():
 
 
 @pytest.mark.parametrize("problem", [Untrusted("host key", where="ssh pve1"), LoginRefused("no", where="ssh pve1")])
-def test_a_host_key_or_login_that_is_wrong_ends_the_reading(monkeypatch, problem):
-    def connect(_inventory, _node):
+def test_a_host_key_or_login_that_is_wrong_ends_the_reading(monkeypatch: pytest.MonkeyPatch, problem: Any) -> None:
+    def connect(_inventory: Any, _node: Any) -> Never:
         raise problem
 
     monkeypatch.setattr(node_side, "node_client", connect)
@@ -191,8 +192,8 @@ def test_a_host_key_or_login_that_is_wrong_ends_the_reading(monkeypatch, problem
         read_node_sides(described, facts_of(pve1=Node("pve1", online=True)), lambda _phrase: None)
 
 
-def test_a_node_whose_ssh_is_down_is_a_gap(monkeypatch):
-    def connect(_inventory, _node):
+def test_a_node_whose_ssh_is_down_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(_inventory: Any, _node: Any) -> Never:
         raise ConnectionFailed("nothing listens there", where="ssh root@pve1")
 
     monkeypatch.setattr(node_side, "node_client", connect)
@@ -203,7 +204,7 @@ def test_a_node_whose_ssh_is_down_is_a_gap(monkeypatch):
     )
 
 
-def test_more_nodes_than_are_read_at_once_keep_their_order():
+def test_more_nodes_than_are_read_at_once_keep_their_order() -> None:
     nodes = {f"pve{n}": Node(f"pve{n}", online=False) for n in range(9)}
     facts = read_node_sides(inventory(), facts_of(**nodes), lambda _phrase: None)
     assert list(facts.mounts) == [f"pve{n}/backup-hdd" for n in range(9)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from backup_standard.collect import shapes
@@ -20,11 +22,11 @@ from backup_standard.model import GuestKind, IncludedVolume
         (None, 0, {"keep-all": 1}),
     ],
 )
-def test_retention_comes_as_object_string_or_maxfiles(raw, maxfiles, keeps):
+def test_retention_comes_as_object_string_or_maxfiles(raw: Any, maxfiles: Any, keeps: Any) -> None:
     assert shapes.keeps(raw, maxfiles) == keeps
 
 
-def test_a_job_of_a_list_of_guests():
+def test_a_job_of_a_list_of_guests() -> None:
     raw = {
         "next-run": 1795485600, "enabled": 1, "compress": "zstd", "storage": "backup-hdd", "vmid": "100,210",
         "prune-backups": {"keep-last": "3"}, "id": "nightly", "schedule": "02:00", "type": "vzdump", "mode": "snapshot",
@@ -69,21 +71,21 @@ def test_a_job_of_a_list_of_guests():
         ({"vmid": "100"}, "list"),
     ],
 )
-def test_what_a_job_selects(raw, selection):
+def test_what_a_job_selects(raw: Any, selection: Any) -> None:
     job = shapes.job({"id": "x", "enabled": "0", "remove": 0, **raw}, {"children": []}, (), "")
 
     assert job.selection == selection
     assert (job.enabled, job.remove, job.schedule, job.compress, job.prune) == (False, False, "", None, None)
 
 
-def test_a_job_without_the_key_is_enabled():
+def test_a_job_without_the_key_is_enabled() -> None:
     assert shapes.job({"id": "x"}, {}, (), "").enabled
 
 
 @pytest.mark.parametrize(
     ("raw", "mountpoint"), [(None, ""), ("0", ""), ("no", ""), ("1", "yes"), ("yes", "yes"), ("/mnt", "/mnt")]
 )
-def test_a_storage(raw, mountpoint):
+def test_a_storage(raw: Any, mountpoint: Any) -> None:
     given = {"content": "backup,iso", "type": "dir", "storage": "b", "prune-backups": "keep-last=3", "path": "/mnt/b"}
     storage = shapes.storage(given | ({} if raw is None else {"is_mountpoint": raw}))
 
@@ -92,13 +94,13 @@ def test_a_storage(raw, mountpoint):
     assert (storage.disabled, storage.shared, storage.on("pve1")) == (False, False, True)
 
 
-def test_a_storage_of_some_nodes_and_a_disabled_one():
+def test_a_storage_of_some_nodes_and_a_disabled_one() -> None:
     some = shapes.storage({"type": "dir", "storage": "b", "nodes": "pve1,pve2", "shared": 1, "maxfiles": 2})
     assert (some.nodes, some.shared, some.prune, some.on("pve3")) == ({"pve1", "pve2"}, True, {"keep-last": 2}, False)
     assert not shapes.storage({"type": "dir", "storage": "b", "disable": 1}).on("pve1")
 
 
-def test_guests_of_both_kinds():
+def test_guests_of_both_kinds() -> None:
     raw = {
         "type": "qemu",
         "vmid": 100,
@@ -118,7 +120,7 @@ def test_guests_of_both_kinds():
     assert locked.lock == "create"
 
 
-def test_a_node_of_each_release():
+def test_a_node_of_each_release() -> None:
     new = shapes.node(
         "pve1",
         {"pveversion": "pve-manager/9.2.11/f69", "current-kernel": {"release": "6.18.44-pve"}},
@@ -130,7 +132,7 @@ def test_a_node_of_each_release():
     assert (old.version, old.kernel, old.timezone) == ("", "Linux 5.15", "")
 
 
-def test_archives_with_and_without_what_only_the_content_listing_knows():
+def test_archives_with_and_without_what_only_the_content_listing_knows() -> None:
     line = {
         "ctime": 1795466775, "mark": "keep", "type": "qemu", "vmid": 200,
         "volid": "b:backup/vzdump-qemu-200-2026_11_23-20_46_15.vma.zst",
@@ -158,12 +160,12 @@ def test_archives_with_and_without_what_only_the_content_listing_knows():
         ("vzdump-qemu-20-2026_11_23-20_46_15.vma.zst", True),
     ],
 )
-def test_archives_that_vzdump_did_not_name(name, renamed):
+def test_archives_that_vzdump_did_not_name(name: Any, renamed: Any) -> None:
     line = {"ctime": 1, "volid": f"b:backup/{name}"}
     assert shapes.archive("pve1", "b", line, {}).renamed is renamed
 
 
-def test_tasks_that_ended_and_that_run():
+def test_tasks_that_ended_and_that_run() -> None:
     upid = "UPID:pve1:0000159A:00084879:6B04A99C:vzdump::root@pam!suite:"
     ended = shapes.task(
         {"upid": upid, "node": "pve1", "type": "vzdump", "id": "", "user": "root@pam", "tokenid": "suite",
@@ -177,6 +179,6 @@ def test_tasks_that_ended_and_that_run():
     assert (running.user, running.tokenid, running.endtime, running.id) == ("root@pam", "suite", None, "")
 
 
-def test_a_storages_status_of_a_disk_that_is_away():
+def test_a_storages_status_of_a_disk_that_is_away() -> None:
     status = shapes.storage_status("pve1", {"storage": "b", "active": 0, "enabled": 1, "total": 0})
     assert (status.active, status.enabled, status.total, status.avail) == (False, True, 0, 0)

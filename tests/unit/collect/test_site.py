@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from backup_standard.model import Gap, Node
 from tests.unit.collect.stubsite import ALL, inventory, reader, site
 
 
-def read(routes, described=None):
+def read(routes: Any, described: Any = None) -> Any:
     phrases = []
     with reader(routes) as source:
         facts = read_site(source, described or inventory(), phrases.append)
@@ -21,7 +22,7 @@ def read(routes, described=None):
     return facts
 
 
-def forbidden(privilege, path):
+def forbidden(privilege: Any, path: Any) -> Any:
     return MissingPrivilege(f"lacks {privilege}", privilege=privilege, path=path, next_step="pveum acl modify …")
 
 
@@ -32,11 +33,11 @@ RESOURCES = [
 BACKUP_HDD = {"storage": "backup-hdd", "type": "dir", "path": "/mnt/backup", "content": "backup", "is_mountpoint": "1"}
 
 
-def two_nodes(**more):
+def two_nodes(**more: Any) -> Any:
     return site("pve1", "pve2", **more)
 
 
-def test_an_empty_site_has_no_gaps():
+def test_an_empty_site_has_no_gaps() -> None:
     facts = read(site("pve1"))
 
     assert facts.gaps == ()
@@ -47,20 +48,20 @@ def test_an_empty_site_has_no_gaps():
     assert facts.defaults == {"pve1": {"storage": "local", "compress": "0"}}
 
 
-def test_the_moment_is_the_nodes_not_ours():
+def test_the_moment_is_the_nodes_not_ours() -> None:
     routes = site("pve1")
     routes["/nodes/pve1/time"] = {"timezone": "Europe/Berlin", "time": 1795485600}
     assert abs(read(routes).taken_at.timestamp() - 1795485600) <= 1
 
 
-def test_what_an_offline_node_holds_is_a_gap_and_the_rest_is_read():
+def test_what_an_offline_node_holds_is_a_gap_and_the_rest_is_read() -> None:
     routes = two_nodes()
     routes["/nodes"][1]["status"] = "offline"
     routes |= {
         "/cluster/resources": RESOURCES,
         "/nodes/pve1/qemu/100/config": {"name": "golden", "memory": 512},
-        "/storage": [BACKUP_HDD, {"storage": "local", "type": "dir", "path": "/var/lib/vz", "content": "iso", "nodes": "pve1"}],
-        "/nodes/pve1/storage": [{"storage": "backup-hdd", "active": 1, "enabled": 1, "total": 9, "used": 1, "avail": 8}],
+        "/storage": [BACKUP_HDD, {"storage": "local", "type": "dir", "path": "/x", "content": "iso", "nodes": "pve1"}],
+        "/nodes/pve1/storage": [{"storage": "backup-hdd", "active": 1, "enabled": 1, "total": 9, "used": 1}],
         "/nodes/pve1/storage/backup-hdd/prunebackups": [],
         "/nodes/pve1/storage/backup-hdd/content": [],
     }  # fmt: skip
@@ -83,7 +84,7 @@ def test_what_an_offline_node_holds_is_a_gap_and_the_rest_is_read():
     assert Gap("the configuration of guest 230", "node pve2 is offline", "node pve2 online") in facts.gaps
 
 
-def test_a_node_that_dropped_out_meanwhile_is_a_gap():
+def test_a_node_that_dropped_out_meanwhile_is_a_gap() -> None:
     routes = two_nodes()
     routes["/nodes/pve2/status"] = ApiError("the node that should answer cannot be reached", status=595)
     routes["/nodes/pve2/storage"] = ApiError("the node that should answer cannot be reached", status=595)
@@ -95,12 +96,12 @@ def test_a_node_that_dropped_out_meanwhile_is_a_gap():
     assert facts.nodes["pve2"] in facts.gaps
 
 
-def test_a_lost_connection_ends_the_reading():
+def test_a_lost_connection_ends_the_reading() -> None:
     with pytest.raises(ConnectionFailed):
         read(site("pve1", **{"/cluster/resources": ConnectionFailed("lost")}))
 
 
-def test_a_shared_storage_is_read_once_and_a_local_one_on_each_node():
+def test_a_shared_storage_is_read_once_and_a_local_one_on_each_node() -> None:
     status = [
         {"storage": "nas", "active": 1, "enabled": 1},
         {"storage": "backup-hdd", "active": 1, "enabled": 1},
@@ -133,7 +134,7 @@ def test_a_shared_storage_is_read_once_and_a_local_one_on_each_node():
     )
 
 
-def test_a_content_listing_that_is_refused_only_costs_the_sizes():
+def test_a_content_listing_that_is_refused_only_costs_the_sizes() -> None:
     volid = "backup-hdd:backup/vzdump-qemu-100-2026_11_23-20_46_15.vma.zst"
     routes = site("pve1", **{
         "/storage": [BACKUP_HDD],
@@ -144,17 +145,17 @@ def test_a_content_listing_that_is_refused_only_costs_the_sizes():
     assert read(routes).archives["pve1/backup-hdd"][0].size is None
 
 
-def rights(**missing):
+def rights(**missing: Any) -> Any:
     """Rights where some paths lack a privilege; keys are paths with underscores for slashes."""
 
-    def answer(params):
+    def answer(params: Any) -> Any:
         table = {**ALL, **{path: {} for path in missing.get("without", [])}}
         return {params["path"]: table.get(params["path"], ALL["/"])} if "path" in params else table
 
     return answer
 
 
-def test_a_token_that_sees_nothing_leaves_gaps_not_an_empty_site():
+def test_a_token_that_sees_nothing_leaves_gaps_not_an_empty_site() -> None:
     routes = site("pve1", **{"/access/permissions": {}, "/cluster/backup": forbidden("Sys.Audit", "/")})
 
     facts = read(routes, inventory(guests={200: {"role": "dns"}}))
@@ -173,8 +174,8 @@ def test_a_token_that_sees_nothing_leaves_gaps_not_an_empty_site():
     assert {gap.fact for gap in facts.gaps} >= {"the list of guests", "the list of storages", "the tasks of node pve1"}
 
 
-def test_a_storage_that_is_seen_counts_though_others_may_be_hidden():
-    def answer(params):
+def test_a_storage_that_is_seen_counts_though_others_may_be_hidden() -> None:
+    def answer(params: Any) -> Any:
         table = {"/": {"VM.Audit": 1, "Sys.Audit": 1}, "/storage/backup-hdd": {"Datastore.Audit": 0}}
         path = params.get("path")
         return {path: table[path]} if path in table else {} if path else table
@@ -185,7 +186,7 @@ def test_a_storage_that_is_seen_counts_though_others_may_be_hidden():
     assert "the list of storages" in {gap.fact for gap in facts.gaps}
 
 
-def test_a_narrower_path_that_takes_a_privilege_away_is_found():
+def test_a_narrower_path_that_takes_a_privilege_away_is_found() -> None:
     facts = read(site("pve1", **{"/access/permissions": rights(without=["/vms/200", "/vms/210"])}))
 
     (gap,) = facts.gaps
@@ -193,7 +194,7 @@ def test_a_narrower_path_that_takes_a_privilege_away_is_found():
     assert gap.need.startswith("VM.Audit on /vms/200: pveum acl modify /vms/200")
 
 
-def test_a_privilege_that_does_not_propagate_is_no_proof():
+def test_a_privilege_that_does_not_propagate_is_no_proof() -> None:
     once = {"/": {"VM.Audit": 0, "Datastore.Audit": 1, "Sys.Audit": 1}}
     answer = lambda params: {params["path"]: once["/"]} if params else once  # noqa: E731
 
@@ -202,8 +203,8 @@ def test_a_privilege_that_does_not_propagate_is_no_proof():
     assert [gap.fact for gap in facts.gaps] == ["the list of guests"]
 
 
-def exists(*vmids):
-    def answer(params):
+def exists(*vmids: Any) -> Any:
+    def answer(params: Any) -> Any:
         if params["vmid"] in vmids:
             return ApiError("Parameter verification failed.", status=400, parameters={"vmid": "VM already exists"})
         return str(params["vmid"])
@@ -211,7 +212,7 @@ def exists(*vmids):
     return answer
 
 
-def test_hidden_guests_are_told_from_guests_that_do_not_exist():
+def test_hidden_guests_are_told_from_guests_that_do_not_exist() -> None:
     volid = "backup-hdd:backup/vzdump-qemu-{}-2026_11_23-20_46_15.vma.zst"
     routes = site("pve1", **{
         "/cluster/nextid": exists(200, 300, 400),
@@ -231,17 +232,18 @@ def test_hidden_guests_are_told_from_guests_that_do_not_exist():
     assert facts.guests[200] == Gap(
         "guest 200",
         "it exists, but the token may not see it",
-        "VM.Audit on /vms/200: pveum acl modify /vms/200 --users audit@pve --tokens 'audit@pve!suite' --roles PVEAuditor",
+        "VM.Audit on /vms/200: "
+        "pveum acl modify /vms/200 --users audit@pve --tokens 'audit@pve!suite' --roles PVEAuditor",
     )
 
 
-def test_another_complaint_about_a_vmid_is_no_proof_of_anything():
+def test_another_complaint_about_a_vmid_is_no_proof_of_anything() -> None:
     refused = ApiError("Parameter verification failed.", status=400, parameters={"vmid": "invalid format"})
     with pytest.raises(ApiError):
         read(site("pve1", **{"/cluster/nextid": refused}), inventory(guests={200: {"role": "dns"}}))
 
 
-def test_a_configuration_that_may_not_be_read_is_a_gap_and_the_guest_stays():
+def test_a_configuration_that_may_not_be_read_is_a_gap_and_the_guest_stays() -> None:
     routes = site("pve1", **{
         "/cluster/resources": RESOURCES[:1],
         "/nodes/pve1/qemu/100/config": forbidden("", ""),
@@ -253,8 +255,8 @@ def test_a_configuration_that_may_not_be_read_is_a_gap_and_the_guest_stays():
     )
 
 
-def test_defaults_are_those_that_a_job_to_the_policy_storage_meets():
-    def answer(params):
+def test_defaults_are_those_that_a_job_to_the_policy_storage_meets() -> None:
+    def answer(params: Any) -> Any:
         if "storage" not in params:
             return ApiError("can't use storage 'local' for backups - wrong content type", status=500)
         assert params == {"storage": "backup-hdd"}

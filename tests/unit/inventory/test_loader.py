@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import textwrap
 from pathlib import Path
+from typing import Any, Never
 
 import pytest
 
@@ -30,23 +31,23 @@ guests:
 
 
 @pytest.fixture
-def write(tmp_path, monkeypatch):
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.chdir(tmp_path)
 
-    def write(text, name="acme.yaml"):
+    def write(text: Any, name: Any = "acme.yaml") -> Any:
         Path(name).write_text(textwrap.dedent(text), encoding="utf-8")
         return Path(name)
 
     return write
 
 
-def refusal(path):
+def refusal(path: Any) -> Any:
     with pytest.raises(InventoryError) as caught:
         load(path)
     return str(caught.value)
 
 
-def only_problem(write, old, new):
+def only_problem(write: Any, old: Any, new: Any) -> Any:
     """The one problem of the sound inventory with one piece of it replaced."""
     assert old in SOUND
     text = refusal(write(SOUND.replace(old, new)))
@@ -55,7 +56,7 @@ def only_problem(write, old, new):
     return problem
 
 
-def test_a_sound_inventory_loads_with_the_lines_of_its_places(write):
+def test_a_sound_inventory_loads_with_the_lines_of_its_places(write: Any) -> None:
     loaded = load(write(SOUND))
 
     assert loaded.inventory.client == "acme"
@@ -67,11 +68,11 @@ def test_a_sound_inventory_loads_with_the_lines_of_its_places(write):
 
 
 @pytest.mark.parametrize("name", ["example.yaml", "lab.yaml"])
-def test_the_inventories_that_come_with_the_suite_are_sound(name):
+def test_the_inventories_that_come_with_the_suite_are_sound(name: Any) -> None:
     assert load(ROOT / "inventories" / name).inventory.guests
 
 
-def test_the_labs_inventory_says_that_it_is_a_lab():
+def test_the_labs_inventory_says_that_it_is_a_lab() -> None:
     inventory = load(ROOT / "inventories/lab.yaml").inventory
 
     assert inventory.class_ == "lab"
@@ -92,21 +93,27 @@ def test_the_labs_inventory_says_that_it_is_a_lab():
         (
             "client: acme",
             "client: acme\nzebra: 1",
-            "acme.yaml:2: zebra: unknown key; known here: client, class, site, api, nodes, policy, guests, drill, "
-            "not_deployed, attestations, waivers",
+            (
+                "acme.yaml:2: zebra: unknown key; known here: client, class, site, api, nodes, policy, guests, drill, "
+                "not_deployed, attestations, waivers"
+            ),
         ),
         (
             "role: dns",
             "role: dnss",
-            "acme.yaml:12: guests.210.role: 'dnss' is not one of golden-template, docker-host, dns, monitoring, "
-            "client-data, infrastructure, scratch; did you mean dns?",
+            (
+                "acme.yaml:12: guests.210.role: 'dnss' is not one of golden-template, docker-host, dns, monitoring, "
+                "client-data, infrastructure, scratch; did you mean dns?"
+            ),
         ),
         ("client: acme", "client: 5", "acme.yaml:1: client: text is wanted here, not 5; put it in quotes"),
         (
             "client: acme",
             "client: a b",
-            "acme.yaml:1: client: 'a b' is not in the form wanted; write short name of letters, digits, dot, dash; "
-            "names the reports' folder",
+            (
+                "acme.yaml:1: client: 'a b' is not in the form wanted; write short name of letters, digits, dot, dash; "
+                "names the reports' folder"
+            ),
         ),
         ("vmid: 201", "vmid: two", "acme.yaml:11: guests.200.drill.vmid: a whole number is wanted here, not 'two'"),
         (
@@ -151,8 +158,10 @@ def test_the_labs_inventory_says_that_it_is_a_lab():
         (
             "Europe/Berlin",
             "Europe/Berlim",
-            "acme.yaml:2: site.timezone: 'Europe/Berlim' is not an IANA time zone such as Europe/Berlin; "
-            "did you mean Europe/Berlin?",
+            (
+                "acme.yaml:2: site.timezone: 'Europe/Berlim' is not an IANA time zone such as Europe/Berlin; "
+                "did you mean Europe/Berlin?"
+            ),
         ),
         (
             "Europe/Berlin",
@@ -167,8 +176,11 @@ def test_the_labs_inventory_says_that_it_is_a_lab():
         (
             "audit@pve!suite",
             "audit",
-            "acme.yaml:5: api.audit_token.id: 'audit' is not in the form wanted; write USER@REALM!NAME, for example "
-            "audit@pve!suite",
+            (
+                "acme.yaml:5: api.audit_token.id: 'audit' is not in the form wanted; "
+                "write USER@REALM!NAME, for example "
+                "audit@pve!suite"
+            ),
         ),
         (
             "key: ~/.ssh/drill",
@@ -178,14 +190,19 @@ def test_the_labs_inventory_says_that_it_is_a_lab():
         (
             "vmid: 201,",
             "services: {unit: ssh},",
-            "acme.yaml:11: guests.200.drill.services: a list (lines that begin with - ) or the word none is wanted "
-            "here, not a section",
+            (
+                "acme.yaml:11: guests.200.drill.services: a list (lines that begin with - ) or the word none is wanted "
+                "here, not a section"
+            ),
         ),
         (
             "vmid: 201,",
             "services: [{unit: ssh, port: 22}],",
-            "acme.yaml:11: guests.200.drill.services[0]: a service has exactly one of unit, port, container, http, dns, "
-            "command",
+            (
+                "acme.yaml:11: guests.200.drill.services[0]: a service has exactly one of "
+                "unit, port, container, http, dns, "
+                "command"
+            ),
         ),
         (
             "vmid: 201,",
@@ -205,8 +222,10 @@ def test_the_labs_inventory_says_that_it_is_a_lab():
         (
             "client: acme",
             "client: acme\nnot_deployed: {dnz: later}",
-            "acme.yaml:2: not_deployed.dnz: 'dnz' is not one of golden-template, docker-host, dns, monitoring, "
-            "client-data, infrastructure, scratch; did you mean dns?",
+            (
+                "acme.yaml:2: not_deployed.dnz: 'dnz' is not one of golden-template, docker-host, dns, monitoring, "
+                "client-data, infrastructure, scratch; did you mean dns?"
+            ),
         ),
         ("role: dns", "role: !x dns", "acme.yaml:12: guests.210.role: the tag !x means nothing here; remove it"),
         (
@@ -216,7 +235,7 @@ def test_the_labs_inventory_says_that_it_is_a_lab():
         ),
     ],
 )
-def test_each_mistake_is_named_by_line_and_key(write, old, new, problem):
+def test_each_mistake_is_named_by_line_and_key(write: Any, old: Any, new: Any, problem: Any) -> None:
     text = refusal(write(SOUND.replace(old, new)))
 
     assert text.splitlines()[0] == problem
@@ -228,7 +247,10 @@ def test_each_mistake_is_named_by_line_and_key(write, old, new, problem):
         (
             "vmid: 201",
             "vmid: 210",
-            "acme.yaml:11: guests.200.drill.vmid: 210 is a production guest of this inventory; choose a VMID that is free",
+            (
+                "acme.yaml:11: guests.200.drill.vmid: 210 is a production guest of this inventory; "
+                "choose a VMID that is free"
+            ),
         ),
         (
             "210: {role: dns}",
@@ -238,19 +260,26 @@ def test_each_mistake_is_named_by_line_and_key(write, old, new, problem):
         (
             "9000-9099",
             "150-300",
-            "acme.yaml:7: drill.vmids: the range holds production guests of this inventory (200, 210); "
-            "drills delete what is in it",
+            (
+                "acme.yaml:7: drill.vmids: the range holds production guests of this inventory (200, 210); "
+                "drills delete what is in it"
+            ),
         ),
         (
             "drill: {bridge: vmbr9, storage: vmdata, vmids: 9000-9099}\n",
             "",
-            "acme.yaml:10: guests.200.drill: a drill needs the section drill: with bridge, storage and vmids; "
-            "add it at the top level",
+            (
+                "acme.yaml:10: guests.200.drill: a drill needs the section drill: with bridge, storage and vmids; "
+                "add it at the top level"
+            ),
         ),
         (
             "{storage: backup-hdd}",
             "{storage: backup-hdd, keep_nights: 3}",
-            "acme.yaml:6: policy.keep_nights: weaker than the standard's 7 nights; remove it or add a waiver for RET-01",
+            (
+                "acme.yaml:6: policy.keep_nights: weaker than the standard's 7 nights; "
+                "remove it or add a waiver for RET-01"
+            ),
         ),
         (
             "{storage: backup-hdd}",
@@ -264,31 +293,31 @@ def test_each_mistake_is_named_by_line_and_key(write, old, new, problem):
         ),
     ],
 )
-def test_sections_that_contradict_each_other_are_named(write, old, new, problem):
+def test_sections_that_contradict_each_other_are_named(write: Any, old: Any, new: Any, problem: Any) -> None:
     assert only_problem(write, old, new) == problem
 
 
-def test_a_waiver_allows_a_weaker_threshold(write):
+def test_a_waiver_allows_a_weaker_threshold(write: Any) -> None:
     waiver = "waivers: [{rule: VER-02, subject: 210, reason: x, approved_by: y, expires: 2027-01-31}]\n"
     text = SOUND.replace("{role: dns}", "{role: dns, rpo: 2d}") + waiver.replace("210", "'210'")
 
     assert load(write(text)).inventory.guests[210].rpo == dt.timedelta(days=2)
 
 
-def test_a_stricter_threshold_is_accepted(write):
+def test_a_stricter_threshold_is_accepted(write: Any) -> None:
     loaded = load(write(SOUND.replace("{storage: backup-hdd}", "{storage: backup-hdd, keep_nights: 14, rpo: 90m}")))
 
     assert loaded.inventory.policy.keep_nights == 14
 
 
-def test_all_mistakes_are_listed_at_once_in_the_order_of_the_file(write):
+def test_all_mistakes_are_listed_at_once_in_the_order_of_the_file(write: Any) -> None:
     text = refusal(write(SOUND.replace("acme\n", "5\n").replace("dns", "dnss").replace("vmid: 201", "vmid: x")))
 
     assert [line.split(":")[1] for line in text.splitlines()[:-1]] == ["1", "11", "12"]
     assert text.splitlines()[-1] == "  Next: mend these 3 lines, then: backup-standard inventory check acme.yaml"
 
 
-def test_a_secret_written_into_the_inventory_is_refused_and_never_repeated(write):
+def test_a_secret_written_into_the_inventory_is_refused_and_never_repeated(write: Any) -> None:
     text = refusal(write(SOUND.replace("env:ACME", "hunter2")))
 
     assert text.splitlines()[0] == (
@@ -299,7 +328,7 @@ def test_a_secret_written_into_the_inventory_is_refused_and_never_repeated(write
 
 
 @pytest.mark.parametrize("written", ["[hunter2]", "{x: hunter2}", "4711"])
-def test_a_secret_of_the_wrong_type_is_not_repeated_either(write, written):
+def test_a_secret_of_the_wrong_type_is_not_repeated_either(write: Any, written: Any) -> None:
     text = refusal(write(SOUND.replace('"env:ACME"', written)))
 
     assert text.startswith("acme.yaml:5: api.audit_token.secret: text is wanted here, not what is written")
@@ -317,7 +346,7 @@ def test_a_secret_of_the_wrong_type_is_not_repeated_either(write, written):
         ("a: \x07\n", "acme.yaml: this is not YAML: unacceptable character #x0007: special characters are not allowed"),
     ],
 )
-def test_what_is_not_yaml_is_said_with_its_line(write, text, message):
+def test_what_is_not_yaml_is_said_with_its_line(write: Any, text: Any, message: Any) -> None:
     said = refusal(write(text))
 
     assert said.splitlines()[0] == message
@@ -325,14 +354,14 @@ def test_what_is_not_yaml_is_said_with_its_line(write, text, message):
 
 
 @pytest.mark.parametrize("text", ["", "- a\n- b\n", "just words\n"])
-def test_a_file_without_keys_is_no_inventory(write, text):
+def test_a_file_without_keys_is_no_inventory(write: Any, text: Any) -> None:
     assert refusal(write(text)) == (
         "acme.yaml: an inventory is a set of keys (client, site, api, policy, guests …), and there is none\n"
         "  Next: start from inventories/example.yaml"
     )
 
 
-def test_a_missing_file_names_the_inventories_beside_it(write):
+def test_a_missing_file_names_the_inventories_beside_it(write: Any) -> None:
     write(SOUND)
 
     assert refusal(Path("acem.yaml")) == (
@@ -341,23 +370,23 @@ def test_a_missing_file_names_the_inventories_beside_it(write):
     assert refusal(Path("nowhere/x.yaml")).endswith("Next: give the path of an inventory file")
 
 
-def test_a_folder_and_a_binary_file_are_no_inventories(tmp_path):
+def test_a_folder_and_a_binary_file_are_no_inventories(tmp_path: Path) -> None:
     assert "that is a folder, not an inventory" in refusal(tmp_path)
     (tmp_path / "x.yaml").write_bytes(b"\xff\xfe\x00")
     assert "the file is not UTF-8 text" in refusal(tmp_path / "x.yaml")
 
 
-def test_a_file_that_may_not_be_read_is_named(write, monkeypatch):
+def test_a_file_that_may_not_be_read_is_named(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(SOUND)
 
-    def denied(*_args, **_kwargs):
+    def denied(*_args: Any, **_kwargs: Any) -> Never:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "read_text", denied)
     assert refusal(path) == "acme.yaml: the file cannot be read: Permission denied"
 
 
-def test_anchors_and_merge_keys_work(write):
+def test_anchors_and_merge_keys_work(write: Any) -> None:
     text = SOUND.replace("login: {user", "login: &in {user").replace(
         "210: {role: dns}", "210: {role: dns, drill: {vmid: 211, login: {<<: *in, user: root}}}"
     )
@@ -366,13 +395,13 @@ def test_anchors_and_merge_keys_work(write):
     assert (login.user, login.key) == ("root", "~/.ssh/drill")
 
 
-def test_an_anchor_that_contains_itself_is_a_mistake_not_a_crash(write):
+def test_an_anchor_that_contains_itself_is_a_mistake_not_a_crash(write: Any) -> None:
     text = refusal(write(SOUND + "waivers: &w [*w]\n"))
 
     assert "acme.yaml:13: waivers[0]: this anchor contains itself; write the values out" in text
 
 
-def test_places_read_like_paths():
+def test_places_read_like_paths() -> None:
     assert say_place(()) == "the file"
     assert say_place(("guests", 200, "drill", "services", 0, "unit")) == "guests.200.drill.services[0].unit"
     assert say_place(("waivers", 1, "rule")) == "waivers[1].rule"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -14,18 +15,18 @@ from backup_standard.inventory.schema import json_schema
 INVENTORIES = Path(__file__).parents[3] / "inventories"
 
 
-def instance(text):
+def instance(text: Any) -> Any:
     return json.loads(json.dumps(YAML(typ="safe", pure=True).load(text), default=str))
 
 
-def test_the_schema_beside_the_inventories_is_the_models_own():
+def test_the_schema_beside_the_inventories_is_the_models_own() -> None:
     assert json.loads((INVENTORIES / "schema.json").read_text()) == json_schema(), (
         "run: backup-standard inventory schema > inventories/schema.json"
     )
 
 
 @pytest.mark.parametrize("name", ["example.yaml", "lab.yaml"])
-def test_the_schema_accepts_the_inventories(name):
+def test_the_schema_accepts_the_inventories(name: Any) -> None:
     jsonschema.Draft202012Validator(json_schema()).validate(instance((INVENTORIES / name).read_text()))
 
 
@@ -33,14 +34,14 @@ def test_the_schema_accepts_the_inventories(name):
     ("old", "new"),
     [("role: dns", "role: dnss"), ("rto: 30m", "rto: 30"), ("client: acme", "klient: acme"), ("rto: 30m", "rto: soon")],
 )
-def test_the_schema_refuses_what_the_loader_refuses(old, new):
+def test_the_schema_refuses_what_the_loader_refuses(old: Any, new: Any) -> None:
     text = (INVENTORIES / "example.yaml").read_text()
     assert old in text
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.Draft202012Validator(json_schema()).validate(instance(text.replace(old, new)))
 
 
-def test_durations_are_text_with_their_defaults_as_written():
+def test_durations_are_text_with_their_defaults_as_written() -> None:
     schema = json_schema()
     policy = schema["$defs"]["PolicySection"]["properties"]
     assert policy["rpo"]["default"] == "1d 2h"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from typing import Any
 
 import pytest
 
@@ -46,24 +47,24 @@ FULL = Facts(
 )  # fmt: skip
 
 
-def test_facts_survive_the_round_trip():
+def test_facts_survive_the_round_trip() -> None:
     text = facts_to_json(FULL)
     assert facts_from_json(text) == FULL
     assert facts_to_json(facts_from_json(text)) == text
 
 
-def test_gaps_in_place_of_a_whole_part_survive_too():
+def test_gaps_in_place_of_a_whole_part_survive_too() -> None:
     bare = Facts(FULL.taken_at, "8.4", {}, {}, GAP, GAP, {}, {}, {}, {})
     assert facts_from_json(facts_to_json(bare)) == bare
 
 
-def test_times_are_written_in_utc():
+def test_times_are_written_in_utc() -> None:
     local = dt.datetime(2026, 11, 24, 4, 15, tzinfo=dt.timezone(dt.timedelta(hours=1)))
     bare = Facts(local, "9.2", {}, {}, {}, {}, {}, {}, {}, {})
     assert json.loads(facts_to_json(bare))["facts"]["taken_at"] == "2026-11-24T03:15:00+00:00"
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"format": 2, "facts": {}}'])
-def test_something_else_is_refused(text):
+def test_something_else_is_refused(text: Any) -> None:
     with pytest.raises(ValueError, match="these are not facts in format 1"):
         facts_from_json(text)
