@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-
 DRILL_TAG = "backup-standard-drill"
 """The tag that every temporary guest of a drill carries from its first moment."""
 
