@@ -31,8 +31,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def verdict_in(report: pytest.TestReport) -> Verdict | None:
-    """The verdict that a report carries."""
-    carried = [value for name, value in report.user_properties if name == VERDICT]
+    """The verdict that a report carries; the report of a failed collection, which pytest also asks about, has none."""
+    carried = [value for name, value in getattr(report, "user_properties", ()) if name == VERDICT]
     return Verdict.from_json(carried[-1]) if carried and isinstance(carried[-1], dict) else None
 
 

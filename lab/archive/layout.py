@@ -24,6 +24,8 @@ HEADER_STRUCT = 12288
 HEADER_MD5 = 32
 MAX_HEADER = 4 << 20
 NAMES_AT, DATA_AT, CONFIGS = 2044, 3068, 256
+MAX_DEVICE = 64 << 40
+"""Larger disks than 64 TiB are taken for damage: the reader keeps a byte for each cluster."""
 DEVICES_AT, DEVICE_INFO, DEVICES = 4096, 32, 256
 
 EXTENT_MAGIC = b"VMAE"

@@ -201,6 +201,8 @@ def _devices(block: bytes) -> dict[int, Device]:
     found = {}
     for number in range(1, layout.DEVICES):
         pointer, _reserved, size = layout.DEVICE.unpack_from(block, layout.DEVICES_AT + layout.DEVICE_INFO * number)
+        if pointer and size > layout.MAX_DEVICE:
+            raise ArchiveDamaged(f"wrong vma device size {size}")
         if pointer:
             found[number] = Device(number, _name(block, pointer), size)
     return found

@@ -211,6 +211,7 @@ DAMAGE = {
     "blob bounds": (in_header(52, struct.pack(">I", 900)), "wrong vma blob buffer bounds"),
     "blob pointer": (in_header(2044, struct.pack(">I", 499)), "wrong vma blob pointer"),
     "blob length": (in_header(12289, b"\xff\xff"), "wrong vma blob pointer"),
+    "device size": (in_header(4096 + 32 + 8, b"\x7f"), "wrong vma device size"),
     "name": (in_header(12289, b"\x02\x00"), "wrong vma name - not terminated"),
     "extent checksum": (flip(SECOND_EXTENT + 100), "wrong vma extent header chechsum"),
     "extent magic": (in_extent(0, b"VMAX"), "wrong vma extent header magic number"),
