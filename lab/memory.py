@@ -22,12 +22,17 @@ from lab.scripted.image import GuestImage
 from lab.scripted.machine import Machine, card_options
 from lab.scripted.storehouse import Storehouse, tar_of
 
+LONGEST = 70
+"""Characters of a folder's path that still leave room for a socket's name (108 in all)."""
+
 
 @dataclass
 class Faults:
     """What goes wrong with guests on request, by VMID (also for copies that do not run yet).
 
-    ``boot_seconds``: until a guest answers. ``stopped_services``: units that do not come up.
+    ``boot_seconds``: until a guest answers. ``stopped_services``: units that do not come up. Faults of the backup disk
+    are switches of ``node.backup_disk`` (``full``, ``readonly``, ``broken``) and ``node.unplug_backup()``; ``pace`` of
+    the hypervisor slows archives down; a damaged archive is a damaged file.
     """
 
     dead_agents: set[int] = field(default_factory=set)
@@ -183,7 +188,8 @@ class MemoryHypervisor(Storehouse):
 
     def _sockets(self) -> Path:
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="lab-"))
+            short = len(tempfile.gettempdir()) < LONGEST
+            self._folder = Path(tempfile.mkdtemp(prefix="lab-", dir=None if short else "/tmp"))
         return self._folder
 
     def vnc(self, vmid: int, password: str) -> str:

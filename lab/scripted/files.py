@@ -115,12 +115,9 @@ class Files:
         return found
 
     def exists(self, path: str) -> bool:
-        """Tell whether something lies at a path."""
-        try:
-            self.entry(path)
-        except FileNotFoundError:
-            return False
-        return True
+        """Tell whether something lies at a path; folders of a broken disk are still known to the kernel."""
+        _point, filesystem, inner = self.place(path)
+        return path in self.dynamic or inner in filesystem.entries
 
     def read(self, path: str) -> bytes:
         """Return the content of a file."""
@@ -192,8 +189,9 @@ class Files:
 
     def usage(self, path: str) -> FilesystemUsage:
         """Return the space of the filesystem that holds a path; ext4 keeps a twentieth for root."""
-        self.entry(path)
-        point, filesystem, _inner = self.place(path)
+        point, filesystem, inner = self.place(path)
+        if inner not in filesystem.entries:
+            raise _missing(path)
         used = min(filesystem.used, filesystem.size)
         return FilesystemUsage(filesystem.size, used, max(0, filesystem.size - filesystem.size // 20 - used), point)
 

@@ -56,6 +56,8 @@ def run_argv(programs: Mapping[str, Program], context: Context, argv: Sequence[s
         return program(context, words[1:])
     except NotScripted as unknown:
         return fail(127, f"lab: no recorded result for command: {unknown}")
+    except OSError as error:
+        return fail(1, f"{words[0]}: {error.filename}: {error.strerror}")
 
 
 def run_line(programs: Mapping[str, Program], context: Context, line: str) -> CommandResult:

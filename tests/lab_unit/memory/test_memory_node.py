@@ -70,6 +70,22 @@ def test_a_sick_disk_refuses_writes(node: MemoryNode, fault: str, code: int) -> 
     assert refused.value.errno == code
 
 
+def test_a_broken_disk_is_still_mounted_but_not_read(node: MemoryNode) -> None:
+    node.write("/mnt/backup/dump/a", b"x")
+    node.backup_disk.broken = True
+
+    assert json.loads(told(node, "findmnt -J -T /mnt/backup/dump"))["filesystems"][0]["source"] == "/dev/vdc"
+    assert node.usage("/mnt/backup/dump").mountpoint == "/mnt/backup"
+    assert node.shell("cat /mnt/backup/dump/a").stderr == "cat: /mnt/backup/dump/a: Input/output error\n"
+    assert node.shell("sha256sum /mnt/backup/dump/a").rc == 1
+
+
+def test_a_disk_that_was_remounted_readonly_says_so(node: MemoryNode) -> None:
+    node.backup_disk.readonly = True
+
+    assert told(node, "findmnt -n -o OPTIONS -T /mnt/backup") == "ro,relatime\n"
+
+
 def test_lsblk_leads_from_the_mount_to_the_disk(node: MemoryNode) -> None:
     source = json.loads(told(node, "findmnt -J -T / -o SOURCE"))["filesystems"][0]["source"]
     tree = json.loads(told(node, f"lsblk -J -s -p -o NAME,TYPE,PKNAME {source}"))["blockdevices"]
