@@ -6,13 +6,18 @@ from typing import Any
 
 import pytest
 
+from backup_standard.evidence.notes import Evidence
+
 pytestmark = [pytest.mark.role("monitoring"), pytest.mark.rule(id="RST-05", level="must", tag="standard")]
 
 
-def test_exporter_listens(restored_guest: Any) -> None:
+def test_exporter_listens(restored_guest: Any, evidence: Evidence) -> None:
     """The node exporter of the restored monitoring guest listens on port 9100.
 
     Rationale: the first thing missed after an emergency is the view of everything else.
     Remedy: qm guest exec {drill.plan.vmid} -- systemctl status prometheus-node-exporter
     """
-    assert restored_guest.socket("tcp://9100").is_listening, "nothing listens on port 9100"
+    tcp = restored_guest.check_output("ss --numeric --listening --tcp")
+    evidence(tcp_port_9100=":9100 " in tcp)
+
+    assert ":9100 " in tcp, "nothing listens on port 9100"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,9 +91,10 @@ class Course:
         return Agent(self.tools.api, self.plan.node, self.vmid)
 
     def say(self, phase: str, text: str = "", percent: int | None = None) -> None:
-        """Tell who watches."""
+        """Tell who watches; that nobody does any more (a closed terminal, a full disk) must not stop a drill."""
         elapsed = time.monotonic() - self.began
-        self.tools.listener(Event(self.plan.vmid, self.vmid, phase, text, elapsed, percent))
+        with suppress(OSError):
+            self.tools.listener(Event(self.plan.vmid, self.vmid, phase, text, elapsed, percent))
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Observed]:

@@ -165,7 +165,7 @@ class _Watch:
 
     def _say(self) -> None:
         for event in self._tail.new():
-            self._terminal.write_line(str(event))
+            _write(self._terminal, event)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
@@ -184,6 +184,13 @@ def _terminal(config: pytest.Config) -> Any:
     return config.pluginmanager.get_plugin("terminalreporter")
 
 
+def _write(terminal: Any, event: Event) -> None:
+    """A line of its own, also where pytest has begun one of letters."""
+    if terminal._tw.width_of_current_line:  # noqa: SLF001 - pytest has no other way to ask
+        terminal.write_line("")
+    terminal.write_line(str(event))
+
+
 def _listener(config: pytest.Config, run: Run) -> Listener:
     if is_worker(config):
         return Throttle(to_file(run.folder.path))
@@ -192,8 +199,7 @@ def _listener(config: pytest.Config, run: Run) -> Listener:
 
     def show(event: Event) -> None:
         with capture.global_and_fixture_disabled():
-            terminal.ensure_newline()
-            terminal.write_line(str(event))
+            _write(terminal, event)
 
     return Throttle(show)
 
