@@ -8,12 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from testinfra.host import Host
-
 from backup_standard.collect import shapes
 from backup_standard.collect.site import with_gaps_listed
 from backup_standard.errors import ConnectionFailed, LoginRefused, Untrusted
-from backup_standard.hosts import node_client, node_host
+from backup_standard.hosts import Host, node_client, node_host
 from backup_standard.hosts.backend import Notes
 from backup_standard.inventory.schema import Inventory
 from backup_standard.model import Facts, Gap, Mount, Node, Storage

@@ -4,6 +4,8 @@ Each is a testinfra ``Host`` on a backend of ours: host keys are strict, a trans
 never an assertion, every command and result is recorded.
 """
 
+from testinfra.host import Host
+
 from backup_standard.hosts.agent import AgentCalls, agent_host
 from backup_standard.hosts.guest import account_of, guest_client, guest_host
 from backup_standard.hosts.node import node_client, node_host
@@ -13,6 +15,7 @@ from backup_standard.hosts.ssh import Account, Output, SshClient
 __all__ = [
     "Account",
     "AgentCalls",
+    "Host",
     "Output",
     "Recorder",
     "SshClient",

@@ -176,3 +176,26 @@ def test_an_api_that_is_not_there_ends_in_one_message(lab: Any, described: Any) 
     gone = described().api.model_dump(mode="json") | {"url": "https://127.0.0.1:1", "timeout": "5s"}
     with pytest.raises(ConnectionFailed, match="nothing listens there"):
         collect(described(api=gone))
+
+
+def test_the_older_release_is_read_whole_too(tmp_path: Path) -> None:
+    with labsite.running(tmp_path, version="8.4") as lab:
+        facts = collect(
+            Inventory.model_validate(
+                {
+                    "client": "lab",
+                    "site": {"name": "lab", "timezone": "Europe/Berlin"},
+                    "api": {
+                        "url": lab.url,
+                        "ca": str(lab.ca),
+                        "audit_token": {"id": "audit@pve!suite", "secret": f"file:{lab.folder}/audit-token"},
+                    },
+                    "policy": {"storage": "backup-hdd"},
+                    "guests": {210: {"role": "dns"}},
+                }
+            )
+        )
+    assert facts.release == "8.4"
+    assert {gap.reason for gap in facts.gaps} == {"the inventory has no SSH for it"}
+    assert len(facts.jobs["nightly-vm210"].runs) >= 398
+    assert [archive for archive in facts.archives["pve1/backup-hdd"] if archive.vmid == 210]

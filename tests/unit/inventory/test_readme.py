@@ -1,0 +1,27 @@
+"""The inventories' README names every key there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from backup_standard.inventory.schema import (
+    DrillOfGuest,
+    DrillSection,
+    GuestSection,
+    Inventory,
+    NodeSection,
+    ServiceCheck,
+)
+
+README = (Path(__file__).parents[3] / "inventories/README.md").read_text()
+SECTIONS = (Inventory, NodeSection, GuestSection, DrillSection, DrillOfGuest, ServiceCheck)
+
+
+@pytest.mark.parametrize(
+    "key", sorted({field.alias or name for model in SECTIONS for name, field in model.model_fields.items()})
+)
+def test_every_key_is_explained(key: str) -> None:
+    words = README.replace(":", " ").replace("{", " ").replace("}", " ").replace("`", " ").replace(",", " ").split()
+    assert key in words
