@@ -17,7 +17,7 @@ SECONDS = 300.0
 def first_boot(spawner: Spawner, guest: BuiltGuest, disk: Path, logs: Path) -> None:
     """Boot the guest from ``disk`` until it powers itself off; LabError when it did not do its work."""
     with tempfile.TemporaryDirectory(prefix="lab-first-boot-") as folder:
-        config = {"memory": str(guest.memory), "cores": "2", "serial0": "socket", "boot": "order=virtio0"}
+        config = {"memory": str(guest.memory), "cores": "1", "serial0": "socket", "boot": "order=virtio0"}
         machine = GuestMachine(
             guest.vmid, config, {"virtio0": DiskFile(disk, guest.disk_mib * MIB)}, {}, Path(folder), "tcg",
             extra=["-no-reboot", "-nic", "user,restrict=on,model=virtio-net-pci"],

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lab.archive import Totals
-from lab.hypervisor import ArchiveHeader, CommandResult, HypervisorError, Progress
+from lab.hypervisor import AgentSilent, ArchiveHeader, CommandResult, HypervisorError, Progress
 from lab.vm.archives import Archives
 from lab.vm.cards import Cards
 from lab.vm.containers import Containers
@@ -19,7 +19,10 @@ from lab.vm.volumes import Volumes
 
 
 class VmHypervisor:
-    """Guests, volumes and archives of the lab's node."""
+    """Guests, volumes and archives of the lab's node.
+
+    ``silent_agents`` (VMIDs) and ``before_start`` (called with VMID and volumes) are for faults.
+    """
 
     def __init__(self, courier: Courier, files: Sequence[Path], spawner: Spawner, around: Surroundings) -> None:
         self.courier = courier
@@ -29,6 +32,8 @@ class VmHypervisor:
         self.guests = Guests(spawner, self.disks, self.cards, around)
         self.containers = Containers(courier, self.disks)
         self.archives = Archives(courier, self.disks, self.guests, around.sockets)
+        self.silent_agents: set[int] = set()
+        self.before_start: Callable[[int, Mapping[str, str]], None] = lambda _vmid, _volids: None
 
     def allocate(self, volid: str, size: int, like: str | None = None) -> None:
         """Make a volume of zeros, or a copy of another."""
@@ -55,6 +60,7 @@ class VmHypervisor:
         if "rootfs" in volids:
             self.containers.start(vmid, config, volids["rootfs"])
         else:
+            self.before_start(vmid, volids)
             self.guests.start(vmid, config, volids, paused=paused)
 
     def stop(self, vmid: int) -> None:
@@ -86,7 +92,10 @@ class VmHypervisor:
 
     def agent(self, vmid: int, command: str, arguments: Mapping[str, object], timeout: float) -> object:
         """Ask a guest's agent; AgentSilent or AgentError."""
-        return self.guests.get(vmid).agent(command, arguments, timeout)
+        guest = self.guests.get(vmid)
+        if vmid in self.silent_agents:
+            raise AgentSilent(f"qga command '{command}' failed - got timeout")
+        return guest.agent(command, arguments, timeout)
 
     def monitor(self, vmid: int, command: str) -> str:
         """Give QEMU's human monitor a command and return what it prints."""

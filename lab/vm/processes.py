@@ -130,6 +130,7 @@ class Spawner:
         self._folder = folder
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._abandoned = False
         threading.Thread(target=self._loop, name="spawner", daemon=True).start()
 
     def _loop(self) -> None:
@@ -140,6 +141,8 @@ class Spawner:
         self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
         """Start a process that dies with this one; its output goes to ``log``, ``environment`` is added to this one's."""
+        if self._abandoned:
+            raise LabError(f"{name} was not started: the lab is being stopped")
         answer: Future[subprocess.Popen[bytes]] = Future()
 
         def task() -> None:
@@ -202,6 +205,12 @@ class Spawner:
             raise LabError(f"{name} did not end within {timeout:.0f} s; what it said is in {log}") from error
         finally:
             self.stop(name)
+
+    def abandon(self) -> None:
+        """Start nothing more and ask all that runs to end, without waiting; for a signal handler."""
+        self._abandoned = True
+        for process in list(self._running.values()):
+            signal_group(process, signal.SIGTERM)
 
     def stop_all(self) -> None:
         """End all that was started here, all asked at once."""

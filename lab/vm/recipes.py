@@ -54,6 +54,14 @@ LIBRARY_UNITS = {"chrony", "ssh", "cron"}
 STALE = ("etc/ssh/ssh_host_*_key*", "etc/machine-id", "var/lib/apt/lists/*", "var/cache/apt/*", "var/lib/dbus/machine-id")
 
 
+SHUTDOWN = """#!/bin/sh
+# Called by the guest agent. The stock one asks logind first, which this small system does not run.
+target=poweroff.target
+for word; do [ "$word" = -r ] && target=reboot.target; done
+exec systemctl --no-block --job-mode=replace-irreversibly start "$target"
+"""
+
+
 def masks(units: tuple[str, ...]) -> dict[str, str]:
     """Return the links that keep units from ever starting."""
     return {f"/etc/systemd/system/{unit}": "/dev/null" for unit in units}
@@ -84,6 +92,7 @@ def guest_spec(guest: BuiltGuest, archive: Path, out: Path, keys: Keys) -> TreeS
     files = {
         **_identity(guest.name, keys, f"{guest.vmid:032x}"),
         "/etc/fstab": (0o644, ""),
+        "/usr/sbin/shutdown": (0o755, SHUTDOWN),
         "/etc/network-address": (0o644, f"{guest.address}/{LAN_PREFIX} {LAN_GATEWAY}\n"),
     }
     links = {
