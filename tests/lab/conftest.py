@@ -1,0 +1,53 @@
+"""The embedded lab for its tests: brought up once, by the command that users type, and taken down again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.site import ROOT, EvidenceRun, LabUnderTest, run_lab, run_suite
+
+pytestmark = pytest.mark.lab
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything under this folder needs the lab, whether or not it says so."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.lab)
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[LabUnderTest]:
+    """A running lab in its healthy state."""
+    if run_lab("status", check=False).returncode == 0:
+        pytest.exit("a lab is running already; these tests break things in it: stop it with python -m lab down", 4)
+    subprocess.run([sys.executable, "-m", "lab", "up"], cwd=ROOT, check=True)  # its progress belongs on the terminal
+    try:
+        yield LabUnderTest()
+    finally:
+        run_lab("down")
+
+
+@pytest.fixture
+def healthy(lab: LabUnderTest) -> Iterator[LabUnderTest]:
+    """The lab for a test that breaks something: whatever was broken is undone afterwards."""
+    yield lab
+    run_lab("fault", "clear")
+
+
+@pytest.fixture(scope="session")
+def evidence_run(lab: LabUnderTest, tmp_path_factory: pytest.TempPathFactory) -> EvidenceRun:
+    """One complete run of the main job, as the demo does it: every audit rule and every drill, on two workers."""
+    folder = tmp_path_factory.mktemp("evidence")
+    before = lab.production()
+    done = run_suite("tests_infra", "drills", "-n", "2", "--run-dir", str(folder))
+    kept = os.environ.get("KEEP_EVIDENCE")
+    if kept:
+        subprocess.run(["cp", "-a", f"{folder}/.", kept], check=True)
+    return EvidenceRun(done, folder, before, lab.production())

@@ -1,0 +1,58 @@
+"""The main job on real machines: from the inventory to the evidence, and nothing left behind."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tests.lab.site import PRODUCTION, EvidenceRun, LabUnderTest, run_suite
+
+AUDITED = {"TGT-02", "STO-02", "STO-03", "SCH-01", "RET-01", "CMP-01", "VER-01", "VER-02"}
+DRILLED = {"RST-01", "RST-02", "RST-03", "RST-04", "RST-05", "RST-07"}
+TEMPORARY = {"101", "201", "211", "221"}
+
+
+def test_healthy_lab_is_green(evidence_run: EvidenceRun) -> None:
+    assert evidence_run.done.returncode == 0, evidence_run.done.stdout + evidence_run.done.stderr
+
+
+def test_every_rule_has_a_verdict_and_none_is_red(evidence_run: EvidenceRun) -> None:
+    verdicts = evidence_run.lines("verdicts.jsonl")
+    assert {verdict["rule"] for verdict in verdicts} == AUDITED | DRILLED
+    assert {verdict["outcome"] for verdict in verdicts} <= {"pass", "advisory"}
+
+
+def test_two_workers_restore_each_guest_once(evidence_run: EvidenceRun, lab: LabUnderTest) -> None:
+    assert Counter(lab.restores()) == dict.fromkeys(TEMPORARY, 1)
+
+
+def test_every_drill_logged_in_and_refused_a_wrong_credential(evidence_run: EvidenceRun) -> None:
+    drills = evidence_run.lines("drills.jsonl")
+    assert {drill["guest"] for drill in drills} == {100, 200, 210, 220}
+    for drill in drills:
+        phases = {phase["name"]: phase for phase in drill["phases"]}
+        assert phases["login"]["ok"]
+        assert "refused" in str(phases["login"]["observed"])
+        assert all(phase["seconds"] > 0 for phase in drill["phases"] if phase["name"] in {"restore", "boot"})
+
+
+def test_nothing_is_left_behind(evidence_run: EvidenceRun, lab: LabUnderTest) -> None:
+    assert {guest["vmid"] for guest in lab.get("/cluster/resources", type="vm")} == set(PRODUCTION)
+    assert not [name for name in lab.volumes() if name.split("-")[1] in TEMPORARY]
+    assert lab.node("ip", "netns", "list").strip() == ""
+    assert "vmbr9" not in lab.node("ip", "-o", "link", "show", "type", "veth")
+
+
+def test_production_is_exactly_as_before(evidence_run: EvidenceRun) -> None:
+    assert evidence_run.before == evidence_run.after
+
+
+def test_container_is_listed_as_not_yet_covered(evidence_run: EvidenceRun) -> None:
+    assert "not yet covered" in evidence_run.done.stdout
+    assert "230" in evidence_run.done.stdout.split("not yet covered", 1)[1].splitlines()[0]
+
+
+def test_audit_alone_reads_and_is_green(lab: LabUnderTest, tmp_path_factory: object) -> None:
+    tasks = {task["upid"] for task in lab.get("/nodes/pve1/tasks", source="all", limit=500)}
+    done = run_suite("--run-dir", "reports/lab/test-audit")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {task["upid"] for task in lab.get("/nodes/pve1/tasks", source="all", limit=500)} == tasks
