@@ -61,6 +61,13 @@ def tools(
     claims = Claims(folder, run)
     api, guard = writer(inventory, claims)
     client, shell = node_shell(inventory, node)
+
+    def closing() -> None:
+        guard.close()
+        api.close()
+        if client:
+            client.close()
+
     jobs = facts.jobs if isinstance(facts.jobs, dict) else {}
     return Tools(
         api=api,
@@ -75,6 +82,7 @@ def tools(
         listener=listener,
         node=client,
         shell=shell,
+        close=closing,
     )
 
 

@@ -57,6 +57,12 @@ class Guard:
             f"{method} {path} is not among the calls a drill may make", next_step="this is a fault of the suite"
         )
 
+    def close(self) -> None:
+        """Close the reader's connections, where it has any."""
+        close = getattr(self._reader, "close", None)
+        if close:
+            close()
+
     def permit_command(self, argv: Sequence[str]) -> None:
         """Return when the table of node commands allows this one for a VMID we claimed; Refused otherwise."""
         vmid = node_commands.vmid_of(argv)

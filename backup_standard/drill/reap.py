@@ -7,19 +7,25 @@ tag and without an empty stub's face is never touched: it is named, and a person
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backup_standard.drill import assembly, teardown
 from backup_standard.drill.claims import Claim, Claims, standing_under
-from backup_standard.drill.guard import is_ours, try_config
-from backup_standard.drill.ports import Reader
+from backup_standard.drill.guard import Guard, is_ours, try_config
+from backup_standard.drill.ports import Reader, Shell, Writer
 from backup_standard.inventory.loader import load
 from backup_standard.inventory.schema import Inventory
+from backup_standard.pve import Pve
 
 LEFTOVERS = 10
 """Exit status when something remains."""
+
+CLOCK_SLACK = 5.0
+"""Seconds by which our clock and the node's may drift apart between a claim and the clean-up."""
 
 Say = Callable[[str], None]
 
@@ -58,18 +64,27 @@ def _is_alive(claim: Claim, *, force: bool) -> bool:
     return not force if alive is None else alive
 
 
-def _reap(inventory: Inventory, claim: Claim, say: Say) -> list[str]:
-    claims = Claims(claim.folder, claim.run)
-    api, guard = assembly.writer(inventory, None, adopted=[claim])
+@contextmanager
+def _tools(inventory: Inventory, claim: Claim) -> Iterator[tuple[Writer, Guard, Shell | None, Claim]]:
+    """API, guard, node and the claim with its tasks; closed afterwards."""
+    _section, token = assembly.drill_ground(inventory)
+    with Pve(inventory.api, token) as reader:
+        adopted = adopt(reader, claim, token.id)
+    api, guard = assembly.writer(inventory, None, adopted=[adopted])
     client, shell = assembly.node_shell(inventory, claim.node)
     try:
-        adopted = adopt(api, claim)
-        if adopted != claim:
-            api, guard = assembly.writer(inventory, None, adopted=[adopted])
-        kept = teardown.tear_down_all(api, guard, claims, [adopted], shell)
+        yield api, guard, shell, adopted
     finally:
+        guard.close()
+        api.close()
         if client:
             client.close()
+
+
+def _reap(inventory: Inventory, claim: Claim, say: Say) -> list[str]:
+    claims = Claims(claim.folder, claim.run)
+    with _tools(inventory, claim) as (api, guard, shell, adopted):
+        kept = teardown.tear_down_all(api, guard, claims, [adopted], shell)
     for remains in kept:
         say(f"left behind: {remains}")
     if not kept:
@@ -78,14 +93,9 @@ def _reap(inventory: Inventory, claim: Claim, say: Say) -> list[str]:
 
 
 def _show(inventory: Inventory, claim: Claim, say: Say) -> list[str]:
-    api, _guard = assembly.writer(inventory, None, adopted=[claim])
-    client, shell = assembly.node_shell(inventory, claim.node)
-    try:
+    with _tools(inventory, claim) as (api, _guard, shell, adopted):
         left = teardown.remains(api, claim.node, claim.vmid, shell)
-        ours = _whose(api, adopt(api, claim))
-    finally:
-        if client:
-            client.close()
+        ours = _whose(api, adopted)
     say(f"{claim}: {'; '.join(left) or 'nothing is left of it'}{ours}")
     return left
 
@@ -97,15 +107,17 @@ def _whose(api: Reader, claim: Claim) -> str:
     return " (the guest there is not a drill's: it will not be touched)"
 
 
-def adopt(api: Reader, claim: Claim) -> Claim:
+def adopt(api: Reader, claim: Claim, token: str) -> Claim:
     """The claim with the task that its process could not note any more, where exactly one can be it.
 
-    That is a restore or clone into this VMID, started by this very token after the claim.
+    That is a restore into this VMID, started by this very token after the claim.
     """
     if claim.upids:
         return claim
-    tasks = api.get(f"/nodes/{claim.node}/tasks", source="all", vmid=claim.vmid, since=int(claim.at) - 1)
-    mine = [str(task["upid"]) for task in tasks if task.get("type") == "qmrestore"]
+    ahead = float(api.get(f"/nodes/{claim.node}/time")["time"]) - time.time()
+    since = int(claim.at + ahead - CLOCK_SLACK)
+    tasks = api.get(f"/nodes/{claim.node}/tasks", source="all", vmid=claim.vmid, since=since)
+    mine = [str(task["upid"]) for task in tasks if task.get("type") == "qmrestore" and token in str(task["upid"])]
     return replace(claim, upids=tuple(mine)) if len(mine) == 1 else claim
 
 

@@ -64,6 +64,7 @@ class Tools:
     listener: Listener
     node: SshClient | None = None
     shell: Shell | None = None
+    close: Callable[[], None] = lambda: None
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -115,10 +116,8 @@ def drill(request: pytest.FixtureRequest) -> Iterator[Drill]:
         run.inventory, run.site.facts, node=plan.node, folder=run.folder.path, run=run.folder.id,
         listener=_listener(request.config, run),
     )  # fmt: skip
-    with Drill(plan, tools) as started:
+    with closing(tools), Drill(plan, tools) as started:
         yield started
-    if tools.node:
-        tools.node.close()
 
 
 @pytest.fixture
