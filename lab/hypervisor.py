@@ -70,6 +70,14 @@ class ArchiveHeader:
     disks: Sequence[ArchiveDisk] = field(default=())
 
 
+@dataclass(frozen=True)
+class Written:
+    """What became of an archive: its ``size`` in bytes, and how many bytes of disk were ``zeros`` and not stored."""
+
+    size: int
+    zeros: int
+
+
 class AgentError(Exception):
     """The guest agent answered with an error; ``desc`` is its own text."""
 
@@ -156,8 +164,8 @@ class Hypervisor(Protocol):
     # archives: paths of files on the node
     def write_archive(
         self, path: str, header: ArchiveHeader, volids: Mapping[str, str], compress: str, progress: Progress
-    ) -> int:
-        """Write the guest's disks (``drive-scsi0`` → volid) into an archive at ``path``; returns its size in bytes.
+    ) -> Written:
+        """Write the guest's disks (``drive-scsi0`` → volid) into an archive at ``path``.
 
         ``compress`` is "zstd", "gzip", "lzo" or "0". A failed write leaves the partial file for the caller to unlink.
         From the first progress on a running guest may go on: what is written then is a copy of that moment.

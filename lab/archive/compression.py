@@ -92,13 +92,21 @@ class _Decompressed:
 
     def read(self, size: int, /) -> bytes:
         if len(self._rest) < size:
-            pieces, have = [self._rest], len(self._rest)
+            self._rest = memoryview(b"".join(self._gathered(size)))
+        taken, self._rest = self._rest[:size], self._rest[size:]
+        return bytes(taken)
+
+    def _gathered(self, size: int) -> list[memoryview]:
+        pieces, have = [self._rest], len(self._rest)
+        try:
             while have < size and (chunk := next(self._chunks, None)) is not None:
                 pieces.append(memoryview(chunk))
                 have += len(chunk)
-            self._rest = memoryview(b"".join(pieces))
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        return bytes(taken)
+        except ArchiveDamaged as damage:
+            damage.rest = b"".join(pieces)
+            self._rest = memoryview(b"")
+            raise
+        return pieces
 
     def _frame(self) -> _Frames:
         if self._kind == "zstd":
@@ -124,8 +132,10 @@ class _Decompressed:
             raise self._damaged("Read error (39) : premature end")
 
     def _damaged(self, reason: str) -> ArchiveDamaged:
-        tool = "zstd" if self._kind == "zstd" else "gzip"
-        line = f"{self._name} : {reason} " if reason[:1].isupper() else f"{tool}: {self._name}: {reason} "
+        if self._kind == "gzip":
+            reason = "not in gzip format" if reason == "unsupported format" else reason
+            return ArchiveDamaged(reason, decoder=f"gzip: {self._name}: {reason}")
+        line = f"{self._name} : {reason} " if reason[:1].isupper() else f"zstd: {self._name}: {reason} "
         return ArchiveDamaged(reason, decoder=line)
 
 

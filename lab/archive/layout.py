@@ -47,11 +47,12 @@ class ArchiveDamaged(Exception):
     """An archive cannot be read: the text is the reading tool's own, ``decoder`` the decompressor's line if it failed.
 
     ``in_header`` tells that nothing could be read at all: the real restore then waits in vain for the header.
+    ``rest`` is what a decompressor still gave before it failed.
     """
 
     def __init__(self, text: str, *, in_header: bool = False, decoder: str = "") -> None:
         super().__init__(text)
-        self.in_header, self.decoder = in_header, decoder
+        self.in_header, self.decoder, self.rest = in_header, decoder, b""
 
 
 @dataclass(frozen=True)

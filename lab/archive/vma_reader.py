@@ -47,6 +47,7 @@ class VmaReader:
             disks=[ArchiveDisk(device.name, device.size) for device in self.devices.values()],
         )
         self.totals = Totals()
+        self._broken: ArchiveDamaged | None = None
 
     def extract(self, disks: Mapping[str, Disk], progress: Progress = lambda _done, _all: None) -> Totals:
         """Write the archive's disks (``drive-scsi0`` → disk) and check that each is complete.
@@ -57,16 +58,36 @@ class VmaReader:
         unknown = set(disks) - {device.name for device in self.devices.values()}
         if unknown:
             raise ValueError(f"the archive has no {', '.join(sorted(unknown))}")
+        try:
+            self._extents(disks, progress)
+        except ArchiveDamaged as damage:
+            if self._broken and not damage.decoder:
+                damage.decoder = self._broken.decoder
+            raise
+        if self._broken:
+            raise self._broken
+        return self.totals
+
+    def _extents(self, disks: Mapping[str, Disk], progress: Progress) -> None:
         seen = {number: bytearray(device.clusters) for number, device in self.devices.items()}
         whole = sum(device.size for device in self.devices.values())
-        while head := self._read_up_to(layout.EXTENT_HEADER):
+        while head := self._read_on(layout.EXTENT_HEADER):
             self._extent(head, seen, disks)
             progress(min(self.totals.bytes, whole), whole)
         for number, clusters in seen.items():
             missing = clusters.find(0)
             if missing >= 0:
                 raise ArchiveDamaged(f"detected missing cluster {missing} for stream {self.devices[number].name}")
-        return self.totals
+
+    def _read_on(self, size: int) -> bytes:
+        """Read data; when the decompressor fails, what it gave is the end, as for the reader at the end of a pipe."""
+        if self._broken:
+            return b""
+        try:
+            return self._read_up_to(size)
+        except ArchiveDamaged as damage:
+            self._broken = damage
+            return damage.rest
 
     def verify(self, progress: Progress = lambda _done, _all: None) -> Totals:
         """Read everything and check it, completeness included, without writing anything."""
@@ -103,7 +124,7 @@ class VmaReader:
             raise ArchiveDamaged(f"wrong vma extent block count ({blocks} != {expected})")
         if not blocks and self._zeros(slots, seen):
             return
-        data = self._read_up_to(blocks * BLOCK)
+        data = self._read_on(blocks * BLOCK)
         if len(data) < blocks * BLOCK:
             raise ArchiveDamaged(f"short vma extent ({len(data) + len(head)} < {blocks * BLOCK + len(head)})")
         view, at = memoryview(data), 0

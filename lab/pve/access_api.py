@@ -162,7 +162,10 @@ def find_user(call: Call, userid: str) -> User:
 
 def _shown(user: User) -> dict[str, Any]:
     shown: dict[str, Any] = {"enable": user.enable, "expire": user.expire}
-    shown |= {key: value for key in ("comment", "email") if (value := getattr(user, key))}
+    if user.comment:
+        shown["comment"] = user.comment
+    if user.comment or user.email:  # an empty field of user.cfg counts when another one follows it
+        shown["email"] = user.email
     return shown
 
 

@@ -10,9 +10,16 @@ from dataclasses import dataclass
 
 from lab.pve import archives
 from lab.pve.call import Call, die
+from lab.pve.site import Site
 
 _SUFFIX = re.compile(r"\.(?P<kind>vma|tar|tgz)(?:\.(?P<compression>zst|gz|lzo|bz2))?$")
-ARBITRARY = "Only root can pass arbitrary filesystem paths. at /usr/share/perl5/PVE/Storage.pm line 651."
+_LINES = {"9.2": 651, "8.4": 581}
+
+
+def arbitrary(site: Site) -> str:
+    """What a path in place of a volume is refused with; the real text names its source line."""
+    line = _LINES[site.version]
+    return f"Only root can pass arbitrary filesystem paths. at /usr/share/perl5/PVE/Storage.pm line {line}."
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ def locate(call: Call, volid: str) -> Archive:
     _, colon, name = volid.partition(":")
     if not colon or volid.startswith("/"):
         if not call.is_root:
-            die(ARBITRARY)
+            die(arbitrary(call.site))
         return _archive(volid, volid)
     if not name.startswith("backup/"):
         die(f"unable to parse volume ID '{volid}'" if not name else f"'{volid}' is not a backup volume")

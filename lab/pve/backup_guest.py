@@ -10,7 +10,7 @@ import posixpath
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from lab.hypervisor import HypervisorError, Progress
 from lab.pve import archive_names, archives, backup_lxc, backup_qemu, prune, retention, vzdump_log
@@ -20,6 +20,7 @@ from lab.pve.site import GuestRecord, Site
 from lab.pve.tasks import TaskError, TaskLog
 
 _LINE_EVERY = 3
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -137,18 +138,18 @@ class GuestBackup:
             except (HypervisorError, OSError) as error:
                 self.log.quiet(f"unable to write '{path}' - {error}")
 
-    def written(self, write: Callable[[str, Progress], int], progress: Progress) -> int:
+    def written(self, write: Callable[[str, Progress], T], progress: Progress) -> T:
         """Let ``write`` make the archive under its unfinished name; what a failure leaves is removed."""
         node, unfinished = self.site.hypervisor.node, archive_names.unfinished(self.archive)
         done = False
         try:
-            size = write(unfinished, progress)
+            result = write(unfinished, progress)
             node.rename(unfinished, self.archive)
             done = True
         finally:
             if not done:
                 self._discard(unfinished)
-        return size
+        return result
 
     def _discard(self, path: str) -> None:
         try:

@@ -86,7 +86,7 @@ def _diskless(backup: GuestBackup) -> int:
         lambda path, progress: backup.site.hypervisor.write_archive(
             path, _header(backup, {}), {}, backup.target.compress, progress),
         lambda _done, _total: backup.log.check(),
-    )
+    ).size
 
 
 def _disks(backup: GuestBackup, mode: str, disks: Mapping[str, str]) -> int:
@@ -100,13 +100,15 @@ def _disks(backup: GuestBackup, mode: str, disks: Mapping[str, str]) -> int:
 
     try:
         still.begin()
-        size = backup.written(
+        done = backup.written(
             lambda path, tell: backup.site.hypervisor.write_archive(path, header, disks, backup.target.compress, tell),
             progress,
         )
         still.release()
         took = max(backup.site.now() - lines.began, 1)
         lines.line(total, total, took)
+        if done.zeros:
+            backup.say(vzdump_log.sparse(done.zeros, total))
         backup.say(vzdump_log.transferred(total, took))
         if mode == "stop" and not backup.running:
             backup.say("INFO: stopping kvm after backup task")
@@ -114,7 +116,7 @@ def _disks(backup: GuestBackup, mode: str, disks: Mapping[str, str]) -> int:
         raise _aborted(backup, mode, error) from error
     finally:
         still.end()
-    return size
+    return done.size
 
 
 def _aborted(backup: GuestBackup, mode: str, error: Exception) -> Exception:

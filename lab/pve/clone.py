@@ -144,5 +144,8 @@ def _linked(call: Call, newid: int, drive: tuple[str, str], log: TaskLog) -> str
     if volumes.on_files(site, storage):
         log(f"clone {base}: images, {name}, {newid} to {name} (base=../{base})")
     copy = f"{volid}/{own}"
-    site.hypervisor.allocate(copy, volumes.size_of(site, volid), like=volid)
+    size = volumes.size_of(site, volid)
+    site.hypervisor.allocate(copy, size, like=volid)
+    if volumes.on_files(site, storage):
+        log(volumes.linked_line(site.hypervisor.path(f"{storage}:{own}"), size, base))
     return copy

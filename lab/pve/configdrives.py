@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from lab.pve import rights, volumes
-from lab.pve.archive_access import ARBITRARY
+from lab.pve.archive_access import arbitrary
 from lab.pve.call import Call, die
 from lab.pve.guestconfig import format_size, is_cdrom, is_drive, join_properties, split_properties
 from lab.pve.guestlocks import check_protection
@@ -28,7 +28,7 @@ def resolve(call: Call, guest: GuestRecord, key: str, value: str, log: volumes.L
         return value
     if volume.startswith("/"):
         if not call.is_root:
-            die(ARBITRARY)
+            die(arbitrary(call.site))
         return value
     if re.fullmatch(r"\d+(\.\d+)?", volume.partition(":")[2]):
         return _new_volume(call, guest, key, properties, log)

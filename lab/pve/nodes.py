@@ -66,8 +66,7 @@ def status(call: Call) -> object:
             "cores": figures["cpus"],
             "sockets": 1,
             "model": cpu.get("model name", "unknown"),
-            "vendor": cpu.get("vendor_id", "unknown"),
-            "family": cpu.get("cpu family", "unknown"),
+            **_maker(site, cpu),
             "mhz": cpu.get("cpu MHz", "0"),
             "flags": cpu.get("flags", ""),
             "user_hz": 100,
@@ -78,6 +77,13 @@ def status(call: Call) -> object:
         "boot-info": {"mode": "legacy-bios"},
         "pveversion": f"pve-manager/{site.full_version}/{REPOID[site.version]}",
     }
+
+
+def _maker(site: Site, cpu: Mapping[str, str]) -> dict[str, str]:
+    """Who made the processor: told from 9 on."""
+    if site.version == "8.4":
+        return {}
+    return {"vendor": cpu.get("vendor_id", "unknown"), "family": cpu.get("cpu family", "unknown")}
 
 
 def _memory(site: Site, memory: Mapping[str, int]) -> dict[str, int]:

@@ -128,7 +128,7 @@ class Restore:
         try:
             header = self.site.hypervisor.read_archive_header(self.archive.path)
         except (ArchiveDamaged, HypervisorError) as error:
-            why = getattr(error, "decoder", "") or str(error)
+            why = getattr(error, "decoder", "") or f"vma: {error}"
             why = f"Failed to extract config from VMA archive: {why}"
             log(f"Could not extract backed up config: {why}\n\n\nSkipping early checks!")
             return

@@ -22,6 +22,8 @@ _QCOW2 = (
     " size={size} lazy_refcounts=off refcount_bits=16"
 )
 
+_EXTENDED = "cluster_size=131072 extended_l2=on"
+
 
 def storage_of(volid: str) -> str:
     """The storage of "storage:volume"."""
@@ -90,6 +92,12 @@ def _made(site: Site, volid: str, size: int, form: str) -> str:
         if form == "qcow2"
         else f"Formatting '{path}', fmt={form} size={size} preallocation=off"
     )
+
+
+def linked_line(path: str, size: int, base: str) -> str:
+    """What qemu-img prints of a linked clone: a qcow2 file with a file to read from behind it."""
+    text = _QCOW2.format(path=path, size=size).replace("cluster_size=65536 extended_l2=off", _EXTENDED)
+    return text.replace(f"size={size}", f"size={size} backing_file=../{base} backing_fmt=qcow2")
 
 
 def remove(site: Site, volid: str, log: Log) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from lab.archive import ArchiveDamaged
 from lab.pve import archives, backup_task, jobs, storages
-from lab.pve.archive_access import ARBITRARY
+from lab.pve.archive_access import arbitrary
 from lab.pve.call import ApiError, Call, die
 from lab.pve.coverage import selection
 from lab.pve.site import Site
@@ -90,7 +90,7 @@ def extract_config(call: Call) -> object:
     """GET /nodes/{node}/vzdump/extractconfig: reads the header alone, so a truncated archive answers too."""
     site, volid = call.site, str(call.params["volume"])
     if volid.startswith("/") and not call.is_root:
-        die(ARBITRARY)
+        die(arbitrary(site))
     archives.check_access(call, volid)
     archive = archives.find(site, volid)
     path = archives.path_of(site, volid)

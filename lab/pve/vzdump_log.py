@@ -142,12 +142,17 @@ def _qemu(story: Story) -> Iterator[tuple[int, str]]:
     copying = max(story.seconds - 2, 1)
     tail = [progress(total, total, copying, total / copying, story.stored_bytes / copying)]
     if (zero := total - story.stored_bytes) > 0:
-        tail.append(f"INFO: backup is sparse: {human(zero, 2)} ({int(zero * 100 / total)}%) total zero data")
+        tail.append(sparse(zero, total))
     tail.append(transferred(total, copying))
     if not story.running:
         tail.append("INFO: stopping kvm after backup task")
     yield from ((story.start, line) for line in head)
     yield from ((story.start + copying, line) for line in tail)
+
+
+def sparse(zero: int, total: int) -> str:
+    """Give the line about bytes of disk that were zeros."""
+    return f"INFO: backup is sparse: {human(zero, 2)} ({int(zero * 100 / total)}%) total zero data"
 
 
 def _container(story: Story) -> Iterator[tuple[int, str]]:

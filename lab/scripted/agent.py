@@ -28,7 +28,8 @@ class Agent:
             "guest-ping": lambda _a: {}, "guest-sync": lambda a: a["id"], "guest-info": self._info,
             "guest-get-osinfo": self._osinfo, "guest-get-host-name": self._hostname, "guest-get-time": self._time,
             "guest-get-timezone": self._timezone, "guest-get-users": lambda _a: [], "guest-get-vcpus": self._vcpus,
-            "guest-get-fsinfo": self._fsinfo, "guest-network-get-interfaces": self._interfaces,
+            "guest-get-fsinfo": self._fsinfo, "guest-get-memory-blocks": self._memory_blocks,
+            "guest-network-get-interfaces": self._interfaces,
             "guest-exec": self._exec, "guest-exec-status": self._exec_status, "guest-file-open": self._file_open,
             "guest-file-read": self._file_read, "guest-file-write": self._file_write,
             "guest-file-close": self._file_close, "guest-fsfreeze-status": self._freeze_status,
@@ -78,8 +79,12 @@ class Agent:
         usage = self._guest.host.files.usage("/")
         return [{"name": "vda1", "mountpoint": "/", "type": "ext4",
                  "used-bytes": usage.used, "total-bytes": usage.used + usage.avail,
+                 "total-bytes-privileged": usage.total,
                  "disk": [{"bus-type": "virtio", "bus": 0, "target": 0, "unit": 0, "dev": "/dev/vda1",
                            "pci-controller": {"domain": 0, "bus": 0, "slot": 10, "function": 0}}]}]
+
+    def _memory_blocks(self, _arguments: Arguments) -> object:
+        return [{"phys-index": index, "online": True, "can-offline": True} for index in range(2)]
 
     def _interfaces(self, _arguments: Arguments) -> object:
         loopback = ["127.0.0.1/8", "::1/128"]

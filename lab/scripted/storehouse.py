@@ -18,7 +18,7 @@ from lab.archive import (
     decompressor,
     write_container,
 )
-from lab.hypervisor import ArchiveHeader, HypervisorError, Progress
+from lab.hypervisor import ArchiveHeader, HypervisorError, Progress, Written
 from lab.memory_node import MemoryNode
 from lab.scripted.volumes import PAGE, SparseDisk
 from lab.waiting import pause
@@ -96,12 +96,12 @@ class Storehouse:
         return step
 
     def write_archive(self, path: str, header: ArchiveHeader, volids: Mapping[str, str], compress: str,
-                      progress: Progress) -> int:
+                      progress: Progress) -> Written:
         """Write an archive; HypervisorError when the node's filesystem does not take it."""
         disks = {device: self._disk(volid) for device, volid in volids.items()}
         with _written(self.node, path) as out, compressor(out, compress) as stream:
-            VmaWriter(stream, header).write(disks, self._paced(progress))
-        return len(self.node.read(path))
+            totals = VmaWriter(stream, header).write(disks, self._paced(progress))
+        return Written(len(self.node.read(path)), totals.sparse_bytes)
 
     def _opened(self, path: str) -> io.BytesIO:
         try:

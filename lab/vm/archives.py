@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lab.archive import ContainerReader, RawDisk, Totals, VmaReader, VmaWriter, compression_of, compressor, decompressor
 from lab.archive import write_container as write_tar
-from lab.hypervisor import AgentError, AgentSilent, ArchiveHeader, HypervisorError, Progress
+from lab.hypervisor import AgentError, AgentSilent, ArchiveHeader, HypervisorError, Progress, Written
 from lab.vm.courier import Courier
 from lab.vm.guests import Guests
 from lab.vm.recipes import LEAD
@@ -29,16 +29,16 @@ class Archives:
 
     def write(
         self, path: str, header: ArchiveHeader, volids: Mapping[str, str], compress: str, progress: Progress
-    ) -> int:
-        """Write a guest's disks as a VMA archive; returns its size in bytes."""
+    ) -> Written:
+        """Write a guest's disks as a VMA archive."""
         with self._still(volids) as disks, _as_hypervisor_error(path):
             with self._courier.put(TRANSFER_SECONDS, path=path) as sink, compressor(sink, compress) as out:
-                VmaWriter(out, header).write(disks, progress)
-            return sink.size
+                totals = VmaWriter(out, header).write(disks, progress)
+            return Written(sink.size, totals.sparse_bytes)
 
     @contextmanager
     def _still(self, volids: Mapping[str, str]) -> Iterator[dict[str, RawDisk]]:
-        """Give the disks as they were at one moment: of a running guest, a copy made while its file systems stand still."""
+        """Give the disks as they were at one moment: of a running guest, a copy made while its files stand still."""
         with ExitStack() as stack:
             owner = self._owner(volids)
             if owner is None:
@@ -62,7 +62,9 @@ class Archives:
     def _owner(self, volids: Mapping[str, str]) -> int | None:
         files = {self._volumes.file(volid) for volid in volids.values()}
         for vmid in self._guests.vmids():
-            if self._guests.is_running(vmid) and files & {disk.path for disk in self._guests.get(vmid).machine.disks.values()}:
+            if self._guests.is_running(vmid) and files & {
+                disk.path for disk in self._guests.get(vmid).machine.disks.values()
+            }:
                 return vmid
         return None
 
@@ -88,7 +90,9 @@ class Archives:
     def extract(self, path: str, volids: Mapping[str, str], progress: Progress) -> Totals:
         """Write an archive's disks into volumes of zeros; ArchiveDamaged when it is damaged."""
         with ExitStack() as stack, _as_hypervisor_error(path):
-            disks = {name: stack.enter_context(self._volumes.disk(volid, writable=True)) for name, volid in volids.items()}
+            disks = {
+                name: stack.enter_context(self._volumes.disk(volid, writable=True)) for name, volid in volids.items()
+            }
             stream = stack.enter_context(self._courier.get(TRANSFER_SECONDS, path=path))
             return VmaReader(decompressor(stream, compression_of(path), path)).extract(disks, progress)
 

@@ -63,7 +63,9 @@ def boot(bench: Bench, folder: Path, site: Sequence[PlannedGuest]) -> Machinery:
     settled = machinery.courier.run(["systemctl", "is-system-running", "--wait"]).stdout.strip()
     if settled != "running":
         failed = machinery.courier.run(["systemctl", "--failed", "--no-legend", "--plain"]).stdout.strip()
-        raise LabError(f"the node's system is {settled!r} after its boot, not running; failed units: {failed or 'none'}")
+        raise LabError(
+            f"the node's system is {settled!r} after its boot, not running; failed units: {failed or 'none'}"
+        )
     bench.progress("the node runs; making volumes …")
     make_volumes(machinery, site)
     return machinery
@@ -91,8 +93,10 @@ def make_archive(machinery: Machinery, guest: PlannedGuest) -> MadeArchive:
         size = hypervisor.write_container_archive(path, guest.volid, guest.archived_config, "zstd", silent)
         return MadeArchive(guest.vmid, path, size, size, total, "")
     device = f"drive-{guest.drive}"
-    header = ArchiveHeader(str(uuid.uuid4()), int(time.time()), guest.archived_config, None, [ArchiveDisk(device, total)])
-    size = hypervisor.write_archive(path, header, {device: guest.volid}, "zstd", silent)
+    header = ArchiveHeader(
+        str(uuid.uuid4()), int(time.time()), guest.archived_config, None, [ArchiveDisk(device, total)]
+    )
+    size = hypervisor.write_archive(path, header, {device: guest.volid}, "zstd", silent).size
     with hypervisor.disks.disk(guest.volid) as disk:
         stored = sum(end - start for start, end in disk.ranges())
     return MadeArchive(guest.vmid, path, size, stored, total, header.uuid)
@@ -153,7 +157,8 @@ def save(machinery: Machinery, site: Sequence[PlannedGuest], archives: Sequence[
     machinery.check(["sync"], "write its caches back")
     hypervisor = machinery.hypervisor
     facts = {
-        "volumes": hypervisor.disks.dump(), "cards": hypervisor.cards.dump(),
+        "volumes": hypervisor.disks.dump(),
+        "cards": hypervisor.cards.dump(),
         "archives": [asdict(archive) for archive in archives],
         "machines": [guest.vmid for guest in site if guest.runs and not guest.container],
         "containers": [guest.vmid for guest in site if guest.runs and guest.container],

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lab.archive import Totals
-from lab.hypervisor import AgentSilent, ArchiveHeader, CommandResult, HypervisorError, Progress
+from lab.hypervisor import AgentSilent, ArchiveHeader, CommandResult, HypervisorError, Progress, Written
 from lab.vm.archives import Archives
 from lab.vm.cards import Cards
 from lab.vm.containers import Containers
@@ -122,8 +122,8 @@ class VmHypervisor:
 
     def write_archive(
         self, path: str, header: ArchiveHeader, volids: Mapping[str, str], compress: str, progress: Progress
-    ) -> int:
-        """Write a guest's disks into an archive on the node; returns its size in bytes."""
+    ) -> Written:
+        """Write a guest's disks into an archive on the node."""
         return self.archives.write(path, header, volids, compress, progress)
 
     def read_archive_header(self, path: str) -> ArchiveHeader:

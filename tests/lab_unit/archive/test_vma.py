@@ -283,7 +283,7 @@ BROKEN = {
     "zstd empty": ("zstd", b"", "unexpected end of file"),
     "gzip cut": ("gzip", packed("gzip", NOISE)[:-100], "premature end"),
     "gzip checksum": ("gzip", packed("gzip", NOISE)[:-8] + bytes(8), "incorrect data check"),
-    "gzip not at all": ("gzip", NOISE, "unsupported format"),
+    "gzip not at all": ("gzip", NOISE, "not in gzip format"),
 }
 
 

@@ -21,7 +21,7 @@ def silent(_done: int, _all: int) -> None:
 
 def write(hypervisor: MemoryHypervisor, path: str = PATH, compress: str = "zstd") -> int:
     header = ArchiveHeader(UUID, 1_795_471_060, "name: dns\n", "[OPTIONS]\n", [ArchiveDisk("drive-virtio0", 1 << 30)])
-    return hypervisor.write_archive(path, header, {"drive-virtio0": DISK}, compress, silent)
+    return hypervisor.write_archive(path, header, {"drive-virtio0": DISK}, compress, silent).size
 
 
 def restore(hypervisor: MemoryHypervisor, path: str = PATH) -> None:

@@ -73,6 +73,7 @@ def test_a_running_guest_is_frozen_and_its_log_reads_as_recorded(lab: BackupSite
         "INFO: started backup task 'UUID'",
         "INFO: resuming VM again",
         "INFO: 100% (1.0 MiB of 1.0 MiB) in N, read: RATE, write: RATE",
+        "INFO: backup is sparse: 1020.00 KiB (99%) total zero data",
         "INFO: transferred 1.00 MiB in N (RATE)",
         "INFO: archive file size: SIZE",
         "INFO: adding notes to backup",
