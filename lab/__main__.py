@@ -31,17 +31,23 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line's parser."""
     faults = "".join(f"  {name:<24}{text}\n" for name, (_, text) in FAULTS.items())
     top = argparse.ArgumentParser(
-        prog="python -m lab", description=DESCRIPTION, epilog=EPILOG + faults,
+        prog="python -m lab",
+        description=DESCRIPTION,
+        epilog=EPILOG + faults,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="build what is missing, bring the lab up, return when the site answers")
     up.add_argument("--pve", choices=sorted(VERSIONS), default="9.2", help="answer as this Proxmox VE (default 9.2)")
     up.add_argument("--api-port", type=int, default=API_PORT, metavar="N", help=f"port of the API (default {API_PORT})")
-    up.add_argument("--ssh-port", type=int, default=SSH_PORT, metavar="N", help=f"port of the node's SSH (default {SSH_PORT})")
+    up.add_argument(
+        "--ssh-port", type=int, default=SSH_PORT, metavar="N", help=f"port of the node's SSH (default {SSH_PORT})"
+    )
     commands.add_parser("down", help="stop everything the lab started")
     commands.add_parser("status", help="say what runs and where")
-    commands.add_parser("reset", help="stop the lab and forget its saved state; the next 'up' makes a new one (images stay)")
+    commands.add_parser(
+        "reset", help="stop the lab and forget its saved state; the next 'up' makes a new one (images stay)"
+    )
     fault = commands.add_parser("fault", help="cause a fault, or undo them with 'clear'")
     fault.add_argument("name", metavar="NAME", choices=sorted(FAULTS), help="one of the faults that --help lists")
     fault.add_argument("vmid", metavar="VMID", type=int, nargs="?", help="the guest, where it matters (default 210)")
@@ -87,11 +93,16 @@ def fault(given: argparse.Namespace, folders: Folders) -> int:
 def ssh(given: argparse.Namespace, folders: Folders) -> int:
     """Become ssh to the node."""
     line = launch.ssh_command(folders, launch.running(folders), given.words)
-    os.execvp(line[0], line)
+    os.execvp(line[0], line)  # noqa: S606 - an argument list, no shell
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace, Folders], int]] = {
-    "up": up, "down": down, "status": status, "reset": reset, "fault": fault, "ssh": ssh,
+    "up": up,
+    "down": down,
+    "status": status,
+    "reset": reset,
+    "fault": fault,
+    "ssh": ssh,
 }
 
 

@@ -15,13 +15,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.service import FAILED, READY
 from lab.settings import LOOPBACK, Folders, Ports
 from lab.vm.errors import LabError
 from lab.vm.hostpackages import program
 from lab.vm.images import PROJECT
 from lab.vm.processes import Identity, end, identity, read_record, reap, write_record
-from lab.waiting import TimedOut, until
+from lab.vm.progress import FAILED, READY
+from lab.waiting import until
 
 SERVICE = "service"
 STOP_SECONDS = 30.0
@@ -35,7 +35,9 @@ def alone(folders: Folders) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise LabError("another 'python -m lab up' or 'down' is at work; wait for it, or stop it with Ctrl-C") from error
+            raise LabError(
+                "another 'python -m lab up' or 'down' is at work; wait for it, or stop it with Ctrl-C"
+            ) from error
         yield
 
 
@@ -65,15 +67,29 @@ def up(folders: Folders, ports: Ports, version: str) -> int:
             raise LabError("the lab is up already; see 'python -m lab status', or stop it with 'python -m lab down'")
         clean(folders)
         line = [
-            sys.executable, "-u", "-m", "lab.service", "--pve", version, "--cache", str(folders.cache),
-            "--state", str(folders.state), "--api-port", str(ports.api), "--ssh-port", str(ports.ssh),
+            sys.executable,
+            "-u",
+            "-m",
+            "lab.service",
+            "--pve",
+            version,
+            "--cache",
+            str(folders.cache),
+            "--state",
+            str(folders.state),
+            "--api-port",
+            str(ports.api),
+            "--ssh-port",
+            str(ports.ssh),
         ]
         log = folders.logs / "service.log"
         with log.open("w") as sink:
-            process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True,
-                                       cwd=PROJECT)
+            process = subprocess.Popen(
+                line, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True, cwd=PROJECT
+            )
         try:
             who = until(lambda: _settled(process.pid, line), timeout=20, what="the start of the lab's service")
+            assert who is not None
             write_record(folders.processes, SERVICE, who)
             return _watch(process, log, folders)
         except BaseException:
@@ -102,8 +118,12 @@ def _watch(process: subprocess.Popen[bytes], log: Path, folders: Folders) -> int
 
     with log.open() as lines:
         while True:
-            line = until(lambda: lines.readline() or process.poll() is not None, timeout=3600, what="the lab's progress",
-                         interval=0.05)
+            line = until(
+                lambda: lines.readline() or process.poll() is not None,
+                timeout=3600,
+                what="the lab's progress",
+                interval=0.05,
+            )
             if isinstance(line, str) and not closing(line):
                 sys.stdout.write(line)
                 sys.stdout.flush()
@@ -112,7 +132,9 @@ def _watch(process: subprocess.Popen[bytes], log: Path, folders: Folders) -> int
     if isinstance(line, str) and line.strip() == READY:
         print(status(folders)[0])  # noqa: T201
         return 0
-    reason = line.removeprefix(FAILED).strip() if isinstance(line, str) else f"it ended with status {process.returncode}"
+    reason = (
+        line.removeprefix(FAILED).strip() if isinstance(line, str) else f"it ended with status {process.returncode}"
+    )
     more = lines_after(log) if isinstance(line, str) else ""
     raise LabError(f"the lab could not be brought up: {reason}{more}\n(everything it said is in {log})")
 
@@ -174,8 +196,11 @@ def ssh_command(folders: Folders, record: Mapping[str, Any], words: Sequence[str
     """Return the command line of ssh to the node, which checks the node's key."""
     state = folders.state
     options = [
-        f"UserKnownHostsFile={state / 'known_hosts'}", f"IdentityFile={state / 'id_ed25519'}", "IdentitiesOnly=yes",
-        "StrictHostKeyChecking=yes", "GlobalKnownHostsFile=none",
+        f"UserKnownHostsFile={state / 'known_hosts'}",
+        f"IdentityFile={state / 'id_ed25519'}",
+        "IdentitiesOnly=yes",
+        "StrictHostKeyChecking=yes",
+        "GlobalKnownHostsFile=none",
     ]
     line = [program("ssh"), "-F", "none", "-p", str(record["ssh_port"])]
     for option in options:

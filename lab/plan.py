@@ -19,10 +19,19 @@ def planned_guests() -> list[PlannedGuest]:
         config = {key: str(value) for key, value in seed.guest_config(guest).items()}
         drives = {"rootfs": guest.volume} if guest is CONTAINER else guestconfig.drives(seed.guest_config(guest))
         drive, volid = next(iter(drives.items()))
-        found.append(PlannedGuest(
-            guest.vmid, config, drive, volid, guest.disk_mib * MIB, seed.archived_config(guest), not guest.template,
-            PORTS.get(guest.role), guest.address,
-        ))
+        found.append(
+            PlannedGuest(
+                guest.vmid,
+                config,
+                drive,
+                volid,
+                guest.disk_mib * MIB,
+                seed.archived_config(guest),
+                not guest.template,
+                PORTS.get(guest.role),
+                guest.address,
+            )
+        )
     return found
 
 

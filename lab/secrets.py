@@ -14,7 +14,7 @@ from lab.pve.seed_access import Secrets
 from lab.settings import GUESTS, LOOPBACK, NODE, Folders, Ports
 from lab.vm.keys import Keys, host_key_of, write_secret
 
-AUDIT_TOKEN, DRILL_TOKEN, ROOT_PASSWORD = "audit-token", "drill-token", "root-password"  # noqa: S105 - file names
+AUDIT_TOKEN, DRILL_TOKEN, ROOT_PASSWORD = "audit-token", "drill-token", "root-password"
 KEPT_DAYS = 30
 """A certificate with less than this left is made anew."""
 

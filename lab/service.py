@@ -31,9 +31,7 @@ from lab.vm.keys import make_keys
 from lab.vm.laying import lay
 from lab.vm.machinery import Bench, Machinery
 from lab.vm.processes import Spawner
-from lab.vm.progress import Progress
-
-READY, FAILED = "READY", "FAILED: "
+from lab.vm.progress import FAILED, READY, Progress
 
 
 class Stopped(BaseException):
@@ -73,8 +71,13 @@ def bring_up(folders: Folders, ports: Ports, version: str, progress: Progress, s
 
 def _record(folders: Folders, ports: Ports, version: str, machinery: Machinery) -> None:
     facts = {
-        "pid": os.getpid(), "api": f"https://{LOOPBACK}:{ports.api}", "ssh_port": ports.ssh, "api_port": ports.api,
-        "version": VERSIONS[version], "accelerator": machinery.bench.accelerator, "started": int(time.time()),
+        "pid": os.getpid(),
+        "api": f"https://{LOOPBACK}:{ports.api}",
+        "ssh_port": ports.ssh,
+        "api_port": ports.api,
+        "version": VERSIONS[version],
+        "accelerator": machinery.bench.accelerator,
+        "started": int(time.time()),
         "sockets": str(machinery.bench.sockets),
     }
     folders.record.write_text(json.dumps(facts, indent=2))

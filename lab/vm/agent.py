@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lab.hypervisor import AgentError, AgentSilent
 
@@ -52,11 +53,11 @@ class Agent:
         return answer.get("return")
 
     @staticmethod
-    def _line(line: bytes) -> dict[str, dict[str, object]]:
+    def _line(line: bytes) -> dict[str, Any]:
         if not line:
             raise ConnectionResetError("the agent's port was closed")
         try:
-            answer: dict[str, dict[str, object]] = json.loads(line.lstrip(b"\xff"))
+            answer: dict[str, Any] = json.loads(line.lstrip(b"\xff"))
         except ValueError:
             return {}
         return answer

@@ -46,7 +46,14 @@ def command_line(suite: Suite, mode: str, packages: Sequence[str], out: Path, ba
 
     The archives hold no device nodes, so that any user can unpack them; the kernel fills /dev itself.
     """
-    line = [program("mmdebstrap"), f"--mode={mode}", "--format=tar", "--skip=output/dev", *LEAN, f"--include={','.join(packages)}"]
+    line = [
+        program("mmdebstrap"),
+        f"--mode={mode}",
+        "--format=tar",
+        "--skip=output/dev",
+        *LEAN,
+        f"--include={','.join(packages)}",
+    ]
     if base is None:
         line += ["--variant=minbase"]
     else:
@@ -57,7 +64,7 @@ def command_line(suite: Suite, mode: str, packages: Sequence[str], out: Path, ba
 
 
 def bootstrap(
-    spawner: Spawner, suite: Suite, packages: Sequence[str], out: Path, log: Path, base: Path | None = None
+    spawner: Spawner, suite: Suite, packages: Sequence[str], out: Path, log: Path, *, base: Path | None = None
 ) -> None:
     """Make the archive ``out``. Everything mmdebstrap says goes to ``log``; LabError quotes its end on failure."""
     log.unlink(missing_ok=True)

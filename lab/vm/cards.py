@@ -28,7 +28,9 @@ class Cards:
             used = {card for cards in self._held.values() for card in cards.values()}
             free = [card for card in range(1, CARDS + 1) if card not in used]
             if len(nics) > len(free):
-                raise HypervisorError(f"the lab's node has {CARDS} cards for guests and {len(free)} are free; stop a guest")
+                raise HypervisorError(
+                    f"the lab's node has {CARDS} cards for guests and {len(free)} are free; stop a guest"
+                )
             self._held[vmid] = {nic.key: card for nic, card in zip(nics, free, strict=False)}
             held = dict(self._held[vmid])
         for nic in nics:

@@ -36,8 +36,18 @@ class Containers:
             net = properties(str(config[key]))
             address = net.get("ip", "")
             static = address if "/" in address else ""
-            self._check([SCRIPT, "join", str(vmid), net.get("name", "eth0"), net.get("bridge", ""), net.get("hwaddr", ""),
-                         static, net.get("gw", "")])
+            self._check(
+                [
+                    SCRIPT,
+                    "join",
+                    str(vmid),
+                    net.get("name", "eth0"),
+                    net.get("bridge", ""),
+                    net.get("hwaddr", ""),
+                    static,
+                    net.get("gw", ""),
+                ]
+            )
         with self._lock:
             self._since[vmid] = time.monotonic()
 

@@ -59,7 +59,9 @@ def ask(path: Path, fault: str, vmid: int | None) -> str:
             link.sendall(json.dumps({"fault": fault, "vmid": vmid}).encode() + b"\n")
             answer = json.loads(link.makefile("rb").readline() or b'{"error": "no answer"}')
         except OSError as error:
-            raise LabError(f"the lab does not answer on {path} ({error}); is it up? Try: python -m lab status") from error
+            raise LabError(
+                f"the lab does not answer on {path} ({error}); is it up? Try: python -m lab status"
+            ) from error
     if "error" in answer:
         raise LabError(f"{fault}: {answer['error']}")
     return str(answer["done"])

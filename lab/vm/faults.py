@@ -46,8 +46,11 @@ class Faults:
             self._machinery.qmp("device_del", id="backup")
         except QmpError as error:
             raise LabError("the backup disk is unplugged already; 'clear' plugs it in") from error
-        until(lambda: BACKUP_MOUNT not in self._machinery.hypervisor.node.mountpoints(), timeout=60,
-              what=f"the end of the mount on {BACKUP_MOUNT}")
+        until(
+            lambda: BACKUP_MOUNT not in self._machinery.hypervisor.node.mountpoints(),
+            timeout=60,
+            what=f"the end of the mount on {BACKUP_MOUNT}",
+        )
         return f"the backup disk is unplugged; {BACKUP_MOUNT} is a plain directory of the system disk now"
 
     def fill(self, _vmid: int | None) -> str:
@@ -66,7 +69,9 @@ class Faults:
         """Change bytes in the middle of a guest's newest archive."""
         path, size = self._own_copy(vmid)
         junk = secrets.token_bytes(DAMAGE)
-        with self._machinery.courier.put(argv=["dd", f"of={path}", "bs=4096", f"seek={size // 2 // 4096}", "conv=notrunc"]) as sink:
+        with self._machinery.courier.put(
+            argv=["dd", f"of={path}", "bs=4096", f"seek={size // 2 // 4096}", "conv=notrunc"]
+        ) as sink:
             sink.write(junk)
         return f"{DAMAGE} bytes in the middle of {path} are damaged"
 
@@ -81,7 +86,9 @@ class Faults:
         guest = built_guest(vmid or 210)
         node = self._machinery.hypervisor.node
         pattern = f"-{guest.vmid}-"
-        found = [file for file in node.listdir(DUMP) if pattern in file.name and file.name.endswith((".vma.zst", ".tar.zst"))]
+        found = [
+            file for file in node.listdir(DUMP) if pattern in file.name and file.name.endswith((".vma.zst", ".tar.zst"))
+        ]
         if not found:
             raise LabError(f"guest {guest.vmid} has no archive in {DUMP}")
         newest = max(found, key=lambda file: file.name)
@@ -144,10 +151,15 @@ class Faults:
     def _plug_in(self) -> None:
         if BACKUP_MOUNT in self._machinery.hypervisor.node.mountpoints():
             return
-        self._machinery.qmp("device_add", driver="virtio-blk-pci", drive="backup", id="backup", serial=BACKUP_SERIAL, addr="0x4")
+        self._machinery.qmp(
+            "device_add", driver="virtio-blk-pci", drive="backup", id="backup", serial=BACKUP_SERIAL, addr="0x4"
+        )
         self._node("udevadm", "settle", "--timeout=30")
-        until(lambda: self._machinery.courier.run(["systemctl", "start", "mnt-backup.mount"]).rc == 0, timeout=30,
-              what="the mount of the backup disk")
+        until(
+            lambda: self._machinery.courier.run(["systemctl", "start", "mnt-backup.mount"]).rc == 0,
+            timeout=30,
+            what="the mount of the backup disk",
+        )
 
 
 Action = Callable[[Faults, int | None], str]

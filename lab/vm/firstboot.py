@@ -19,10 +19,17 @@ def first_boot(spawner: Spawner, guest: BuiltGuest, disk: Path, logs: Path) -> N
     with tempfile.TemporaryDirectory(prefix="lab-first-boot-") as folder:
         config = {"memory": str(guest.memory), "cores": "1", "serial0": "socket", "boot": "order=virtio0"}
         machine = GuestMachine(
-            guest.vmid, config, {"virtio0": DiskFile(disk, guest.disk_mib * MIB)}, {}, Path(folder), "tcg",
+            guest.vmid,
+            config,
+            {"virtio0": DiskFile(disk, guest.disk_mib * MIB)},
+            {},
+            Path(folder),
+            "tcg",
             extra=["-no-reboot", "-nic", "user,restrict=on,model=virtio-net-pci"],
         )
-        status = spawner.run(f"first-boot-{guest.vmid}", command_line(machine), logs / "first-boot.log", timeout=SECONDS)
+        status = spawner.run(
+            f"first-boot-{guest.vmid}", command_line(machine), logs / "first-boot.log", timeout=SECONDS
+        )
         console = (Path(folder) / f"{guest.vmid}.console.log").read_text(errors="replace")
     (logs / f"first-boot-{guest.name}.console.log").write_text(console)
     if status or MARK not in console:

@@ -57,7 +57,9 @@ class Guests:
         disks = self._disks(volids)
         cards = self._cards.take(vmid, nics(config))
         try:
-            self._launch(GuestMachine(vmid, config, disks, cards, self._around.sockets, self._around.accelerator, paused=paused))
+            self._launch(
+                GuestMachine(vmid, config, disks, cards, self._around.sockets, self._around.accelerator, paused=paused)
+            )
         except BaseException:
             self._cards.give_back(vmid)
             raise
@@ -65,8 +67,13 @@ class Guests:
     def resume(self, vmid: int, config: Mapping[str, str], volids: Mapping[str, str], state: Path) -> None:
         """Bring a guest up from a saved state; its cards are joined already in the node's saved state."""
         machine = GuestMachine(
-            vmid, config, self._disks(volids), self._cards.sockets_of(vmid), self._around.sockets,
-            self._around.accelerator, state=state,
+            vmid,
+            config,
+            self._disks(volids),
+            self._cards.sockets_of(vmid),
+            self._around.sockets,
+            self._around.accelerator,
+            state=state,
         )
         self._launch(machine)
 

@@ -56,7 +56,9 @@ def is_static(path: Path) -> bool:
 def missing() -> list[str]:
     """Return the packages this machine lacks, in alphabetical order."""
     lacking = {
-        package for name, package in PROGRAMS.items() if not (shutil.which(name) or shutil.which(name, path=SYSTEM_PATH))
+        package
+        for name, package in PROGRAMS.items()
+        if not (shutil.which(name) or shutil.which(name, path=SYSTEM_PATH))
     }
     lacking |= {package for name, package in FILES.items() if not Path(name).exists()}
     busybox = Path("/bin/busybox")

@@ -63,7 +63,7 @@ class Builder:
         key = digest(self._suite.label, packages, LEAN, base.name if base else "")
 
         def make(part: Path) -> None:
-            bootstrap(self._spawner, self._suite, packages, part, self._folders.logs / f"build-{name}.log", base)
+            bootstrap(self._spawner, self._suite, packages, part, self._folders.logs / f"build-{name}.log", base=base)
 
         return self._cache.get(name, key, ".tar", make)
 
@@ -110,7 +110,9 @@ class Builder:
 
     def _key(self, spec: TreeSpec, packages: Sequence[str]) -> str:
         code = digest_of_files([treebuild.__file__, initrd.__file__])
-        return digest(self._suite.label, packages, LEAN, replace(spec, overlays=()).dump(), digest_of_files(spec.overlays), code)
+        return digest(
+            self._suite.label, packages, LEAN, replace(spec, overlays=()).dump(), digest_of_files(spec.overlays), code
+        )
 
     def _tree(self, spec: TreeSpec) -> None:
         out = Path(spec.out)

@@ -91,7 +91,9 @@ def archive(init: str, modules: Path | None = None) -> bytes:
     """Return a compressed initrd that runs ``init``; ``modules`` is the kernel's module folder, if any are wanted."""
     loaded = list(_modules(modules)) if modules else []
     if modules and not loaded:
-        raise LabError(f"no modules for a virtio disk were found under {modules}: is the kernel package installed whole?")
+        raise LabError(
+            f"no modules for a virtio disk were found under {modules}: is the kernel package installed whole?"
+        )
     entries = [(folder, _DIRECTORY, b"") for folder in _FOLDERS]
     entries += [("bin/busybox", _FILE, BUSYBOX.read_bytes()), ("init", _FILE, init.encode())]
     entries += [(f"lib/{name}", _FILE, content) for name, content in loaded]

@@ -1,4 +1,4 @@
-"""Keys that built images carry: the client key, SSH host keys, the guests' password. Made once, kept with the images."""
+"""Keys that built images carry: the client key, SSH host keys, a password. Made once, kept with the images."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ def make_keys(folder: Path) -> Keys:
     if not (folder / "drill-password.hash").exists():
         password = secrets.token_urlsafe(18)
         write_secret(folder / "drill-password", password)
-        write_secret(folder / "drill-password.hash", bcrypt.hashpw(password.encode(), bcrypt.gensalt(PASSWORD_ROUNDS)).decode())
+        write_secret(
+            folder / "drill-password.hash", bcrypt.hashpw(password.encode(), bcrypt.gensalt(PASSWORD_ROUNDS)).decode()
+        )
     return keys
 
 
@@ -89,5 +91,3 @@ def _make_key(path: Path) -> None:
     path.unlink(missing_ok=True)
     line = [program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", f"lab-{path.name}", "-f", str(path)]
     subprocess.run(line, check=True, stdin=subprocess.DEVNULL)
-
-

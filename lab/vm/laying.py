@@ -17,16 +17,27 @@ from lab.vm.node import DatedLine
 
 
 class LaidFile(Protocol):
-    """A file to lay: its content is ``data``, or the archive of the guest that ``archive`` names. ``mtime``: epoch seconds."""
+    """A file to lay; times are seconds since the epoch."""
 
     @property
-    def path(self) -> str: ...
+    def path(self) -> str:
+        """Absolute path on the node."""
+        ...
+
     @property
-    def mtime(self) -> float: ...
+    def mtime(self) -> float:
+        """When it was last written."""
+        ...
+
     @property
-    def data(self) -> bytes: ...
+    def data(self) -> bytes:
+        """Its content, unless it is an archive."""
+        ...
+
     @property
-    def archive(self) -> int | None: ...
+    def archive(self) -> int | None:
+        """The guest whose archive it is."""
+        ...
 
 
 def members(files: Iterable[LaidFile]) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
@@ -54,7 +65,9 @@ def lay(machinery: Machinery, files: Sequence[LaidFile], journal: Iterable[Dated
     """Lay files and journal lines on the node, and take the archives' own names away."""
     with machinery.courier.put(argv=["tar", "-C", "/", "--no-same-owner", "-xpf", "-"]) as sink:
         sink.write(as_tar(files))
-    dates = {file.archive: (file.mtime, file.path) for file in sorted(files, key=lambda file: file.mtime) if file.archive}
+    dates = {
+        file.archive: (file.mtime, file.path) for file in sorted(files, key=lambda file: file.mtime) if file.archive
+    }
     for mtime, path in dates.values():
         machinery.check(["touch", "-d", f"@{mtime:.0f}", path], f"date {path}")
     machinery.check(["rm", "-r", STORE], "remove the archives' first names")

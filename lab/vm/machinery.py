@@ -49,7 +49,11 @@ def volume_files(folder: Path) -> tuple[Path, ...]:
 def node_files(bench: Bench, folder: Path) -> NodeFiles:
     """Return the files of a node's machine whose disks lie in a folder."""
     return NodeFiles(
-        bench.images.kernel, bench.images.initrd, folder / "system.qcow2", folder / "backup.qcow2", volume_files(folder),
+        bench.images.kernel,
+        bench.images.initrd,
+        folder / "system.qcow2",
+        folder / "backup.qcow2",
+        volume_files(folder),
         bench.sockets,
     )
 
@@ -62,7 +66,9 @@ def overlay(base: Path, kind: str, path: Path) -> None:
 
 def copy_sparse(source: Path, target: Path) -> None:
     """Copy a file, holes left as holes; where the file system can, without copying at all."""
-    subprocess.run(["cp", "--sparse=always", "--reflink=auto", str(source), str(target)], check=True, capture_output=True)
+    subprocess.run(
+        ["cp", "--sparse=always", "--reflink=auto", str(source), str(target)], check=True, capture_output=True
+    )
 
 
 def make_volume_files(folder: Path, sources: dict[int, Path]) -> None:
@@ -102,7 +108,8 @@ class Machinery:
         if self._process.poll() is None:
             return None
         lines = self.log.read_text(errors="replace").strip().splitlines() or ["(nothing)"]
-        return f"QEMU ended with status {self._process.returncode} and said: {lines[-1]} (port {self.bench.ports.ssh} in use?)"
+        ended = f"QEMU ended with status {self._process.returncode} and said: {lines[-1]}"
+        return f"{ended} (is port {self.bench.ports.ssh} in use?)"
 
     def await_node(self, seconds: float) -> None:
         """Wait for the node's courier and set its clock; LabError with the end of its console when it does not come."""
@@ -110,7 +117,9 @@ class Machinery:
             self.courier.wait(seconds, self.early_end)
         except (TimedOut, OSError) as error:
             console = (self.bench.sockets / "node-console.log").read_text(errors="replace")[-600:]
-            raise LabError(f"the node did not come up within {seconds:.0f} s ({error}); its console ends:\n{console}") from error
+            raise LabError(
+                f"the node did not come up within {seconds:.0f} s ({error}); its console ends:\n{console}"
+            ) from error
         self.hypervisor.node.set_clock()
 
     def start_time(self) -> None:
@@ -137,5 +146,3 @@ class Machinery:
         self.courier.close()
         self.bench.spawner.stop_all()
         shutil.rmtree(self.bench.sockets, ignore_errors=True)
-
-

@@ -35,9 +35,16 @@ def export_format(lines: Iterable[DatedLine], boot_id: str) -> bytes:
     for number, line in enumerate(sorted(lines, key=lambda line: line.when)):
         micro = int(line.when * 1_000_000) + number % 1000
         fields = {
-            "__REALTIME_TIMESTAMP": str(micro), "__MONOTONIC_TIMESTAMP": str(1_000_000 + number), "_BOOT_ID": boot_id,
-            "_MACHINE_ID": MACHINE_ID, "_HOSTNAME": NODE, "_TRANSPORT": "syslog", "PRIORITY": str(line.priority),
-            "SYSLOG_IDENTIFIER": line.identifier, "SYSLOG_PID": str(line.pid), "_PID": str(line.pid),
+            "__REALTIME_TIMESTAMP": str(micro),
+            "__MONOTONIC_TIMESTAMP": str(1_000_000 + number),
+            "_BOOT_ID": boot_id,
+            "_MACHINE_ID": MACHINE_ID,
+            "_HOSTNAME": NODE,
+            "_TRANSPORT": "syslog",
+            "PRIORITY": str(line.priority),
+            "SYSLOG_IDENTIFIER": line.identifier,
+            "SYSLOG_PID": str(line.pid),
+            "_PID": str(line.pid),
         }
         out += "".join(f"{key}={value}\n" for key, value in fields.items()).encode()
         message = line.message.encode()
@@ -101,8 +108,8 @@ class VmNode:
     def usage(self, path: str) -> FilesystemUsage:
         """Return the space of the file system that holds a path."""
         facts = self._courier.small("usage", path)
-        sizes = (int(str(facts[key])) for key in ("total", "used", "avail"))
-        return FilesystemUsage(*sizes, str(facts["mountpoint"]))
+        total, used, avail = (int(str(facts[key])) for key in ("total", "used", "avail"))
+        return FilesystemUsage(total, used, avail, str(facts["mountpoint"]))
 
     def mountpoints(self) -> set[str]:
         """Return where file systems are mounted."""

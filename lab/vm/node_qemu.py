@@ -54,14 +54,21 @@ def _overlay(path: Path, name: str) -> list[str]:
 
 def _pv(path: Path, number: int) -> list[str]:
     block = f"driver=raw,node-name=pv{number:02d},discard=unmap,cache.no-flush=on,file.driver=file,file.locking=off"
-    device = f"scsi-hd,bus=pvs.0,drive=pv{number:02d},serial=PV{number:02d},share-rw=on,channel=0,scsi-id={number},lun=0"
+    device = (
+        f"scsi-hd,bus=pvs.0,drive=pv{number:02d},serial=PV{number:02d},share-rw=on,channel=0,scsi-id={number},lun=0"
+    )
     return ["-blockdev", f"{block},file.filename={path}", "-device", device]
 
 
 def _card(sockets: Path, card: int) -> list[str]:
     backend = f"stream,id=card{card},server=on,addr.type=unix,addr.path={card_socket(sockets, card)}"
     address = 0x10 + card - 1
-    return ["-netdev", backend, "-device", f"virtio-net-pci,netdev=card{card},mac={CARD_MAC}:{card:02x},romfile=,addr=0x{address:x}"]
+    return [
+        "-netdev",
+        backend,
+        "-device",
+        f"virtio-net-pci,netdev=card{card},mac={CARD_MAC}:{card:02x},romfile=,addr=0x{address:x}",
+    ]
 
 
 def _lane(sockets: Path, number: int, name: str) -> list[str]:
@@ -73,14 +80,47 @@ def command_line(files: NodeFiles, accelerator: str, ssh_port: int, state: Path 
     """Return the argument list; ``state`` is a saved state to come up from instead of booting."""
     forward = f"user,id=out,restrict=on,ipv6=off,hostfwd=tcp:{LOOPBACK}:{ssh_port}-10.0.2.15:22"
     line = [
-        program("qemu-system-x86_64"), "-name", "lab-node", "-machine", "pc", *cpu_of(accelerator, node=True),
-        "-smp", "2", "-m", str(MEMORY_MIB), "-display", "none", "-nodefaults", "-vga", "none", "-rtc", "base=utc,clock=host",
-        "-kernel", str(files.kernel), "-initrd", str(files.initrd), "-append", LEAN_KERNEL,
-        "-serial", f"file:{files.sockets}/node-console.log", "-qmp", f"unix:{files.sockets}/node.qmp,server=on,wait=off",
-        *_overlay(files.system, "system"), "-device", "virtio-blk-pci,drive=system,serial=SYSTEM,addr=0x3",
-        *_overlay(files.backup, "backup"), "-device", f"virtio-blk-pci,drive=backup,id=backup,serial={BACKUP_SERIAL},addr=0x4",
-        "-device", "virtio-scsi-pci,id=pvs,addr=0x5", "-device", "virtio-serial-pci,max_ports=16,addr=0x6",
-        "-netdev", forward, "-device", "virtio-net-pci,netdev=out,romfile=,addr=0x7,mac=52:54:00:00:01:00",
+        program("qemu-system-x86_64"),
+        "-name",
+        "lab-node",
+        "-machine",
+        "pc",
+        *cpu_of(accelerator, node=True),
+        "-smp",
+        "2",
+        "-m",
+        str(MEMORY_MIB),
+        "-display",
+        "none",
+        "-nodefaults",
+        "-vga",
+        "none",
+        "-rtc",
+        "base=utc,clock=host",
+        "-kernel",
+        str(files.kernel),
+        "-initrd",
+        str(files.initrd),
+        "-append",
+        LEAN_KERNEL,
+        "-serial",
+        f"file:{files.sockets}/node-console.log",
+        "-qmp",
+        f"unix:{files.sockets}/node.qmp,server=on,wait=off",
+        *_overlay(files.system, "system"),
+        "-device",
+        "virtio-blk-pci,drive=system,serial=SYSTEM,addr=0x3",
+        *_overlay(files.backup, "backup"),
+        "-device",
+        f"virtio-blk-pci,drive=backup,id=backup,serial={BACKUP_SERIAL},addr=0x4",
+        "-device",
+        "virtio-scsi-pci,id=pvs,addr=0x5",
+        "-device",
+        "virtio-serial-pci,max_ports=16,addr=0x6",
+        "-netdev",
+        forward,
+        "-device",
+        "virtio-net-pci,netdev=out,romfile=,addr=0x7,mac=52:54:00:00:01:00",
     ]
     for number, path in enumerate(files.volumes):
         line += _pv(path, number)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PlannedGuest:
-    """A guest of the site: its configuration, its one volume with the drive key, what its archives carry as configuration."""
+    """A guest of the site: its configuration, its one volume, and the configuration its archives carry."""
 
     vmid: int
     config: Mapping[str, str]

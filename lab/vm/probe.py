@@ -18,9 +18,25 @@ SECONDS = 8.0
 def probe_command(kernel: Path, initrd: Path) -> list[str]:
     """Return the command that boots the kernel under KVM with its console on standard output."""
     return [
-        program("qemu-system-x86_64"), "-accel", "kvm", "-cpu", "host", "-m", "160", "-display", "none", "-nodefaults",
-        "-serial", "stdio", "-no-reboot", "-kernel", str(kernel), "-initrd", str(initrd),
-        "-append", "console=ttyS0 quiet reboot=t panic=-1",
+        program("qemu-system-x86_64"),
+        "-accel",
+        "kvm",
+        "-cpu",
+        "host",
+        "-m",
+        "160",
+        "-display",
+        "none",
+        "-nodefaults",
+        "-serial",
+        "stdio",
+        "-no-reboot",
+        "-kernel",
+        str(kernel),
+        "-initrd",
+        str(initrd),
+        "-append",
+        "console=ttyS0 quiet reboot=t panic=-1",
     ]
 
 

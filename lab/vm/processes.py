@@ -80,7 +80,9 @@ def end(who: Identity, *, patience: float = 10.0) -> None:
         except TimedOut:
             continue
     if who.is_alive():
-        raise LabError(f"process {who.pid} ({' '.join(who.command)[:80]}) does not end; end it by hand: kill -9 {who.pid}")
+        raise LabError(
+            f"process {who.pid} ({' '.join(who.command)[:80]}) does not end; end it by hand: kill -9 {who.pid}"
+        )
 
 
 def family(session: int, folder: Path) -> list[Identity]:
@@ -108,8 +110,11 @@ def reap(folder: Path) -> list[str]:
     for path in sorted(folder.glob("*.json")):
         who = read_record(path)
         if who is not None:
-            alive = [process for process in {who.pid: who, **{p.pid: p for p in family(who.pid, folder)}}.values()
-                     if process.is_alive()]
+            alive = [
+                process
+                for process in {who.pid: who, **{p.pid: p for p in family(who.pid, folder)}}.values()
+                if process.is_alive()
+            ]
             for process in alive:
                 end(process, patience=3.0)
             ended += [path.stem] if alive else []
@@ -140,7 +145,7 @@ class Spawner:
     def start(
         self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
-        """Start a process that dies with this one; its output goes to ``log``, ``environment`` is added to this one's."""
+        """Start a process that dies with this one; ``log`` takes its output, ``environment`` is added."""
         if self._abandoned:
             raise LabError(f"{name} was not started: the lab is being stopped")
         answer: Future[subprocess.Popen[bytes]] = Future()
@@ -160,7 +165,11 @@ class Spawner:
         line = [program("setpriv"), "--pdeathsig", "KILL", "--", *command]
         with log.open("ab") as sink:
             process = subprocess.Popen(
-                line, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True,
+                line,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                start_new_session=True,
                 env={**os.environ, **(environment or {}), MARK: str(self._folder)},
             )
         self._running[name] = process
@@ -195,9 +204,15 @@ class Spawner:
         self._folder.joinpath(f"{name}.json").unlink(missing_ok=True)
 
     def run(
-        self, name: str, command: Sequence[str], log: Path, *, timeout: float, environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        *,
+        timeout: float,
+        environment: Mapping[str, str] | None = None,
     ) -> int:
-        """Run a process to its end and return its exit status; LabError when it takes longer than ``timeout`` seconds."""
+        """Run a process to its end and return its exit status; LabError after ``timeout`` seconds."""
         process = self.start(name, command, log, environment)
         try:
             return process.wait(timeout)

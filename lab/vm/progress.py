@@ -7,6 +7,9 @@ import threading
 import time
 from typing import TextIO
 
+READY, FAILED = "READY", "FAILED: "
+"""How the lab's service says that it is up, or why it is not."""
+
 
 class Progress:
     """Prints ``[ 12.3 s] what happens`` lines; safe for use by several threads."""

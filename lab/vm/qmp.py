@@ -48,7 +48,9 @@ class Qmp:
 
     def __call__(self, command: str, **arguments: object) -> object:
         """Run a command; returns its result. QmpError carries QEMU's own text."""
-        text = json.dumps({"execute": command, "arguments": {name.replace("_", "-"): value for name, value in arguments.items()}})
+        text = json.dumps(
+            {"execute": command, "arguments": {name.replace("_", "-"): value for name, value in arguments.items()}}
+        )
         with self._lock:
             try:
                 self._file.write(text.encode() + b"\n")

@@ -15,8 +15,21 @@ LEAD = MIB
 """Bytes before a guest's disk in its file: room for the header of an LVM physical volume (its default data offset)."""
 
 NODE_PACKAGES = (
-    *BASE_PACKAGES, "busybox-static", "chrony", "cron", "e2fsprogs", "iputils-ping", "lvm2", "nftables",
-    "openssh-client", "procps", "python3", "smartmontools", "socat", "systemd-journal-remote", "tzdata",
+    *BASE_PACKAGES,
+    "busybox-static",
+    "chrony",
+    "cron",
+    "e2fsprogs",
+    "iputils-ping",
+    "lvm2",
+    "nftables",
+    "openssh-client",
+    "procps",
+    "python3",
+    "smartmontools",
+    "socat",
+    "systemd-journal-remote",
+    "tzdata",
 )
 GUEST_PACKAGES = (*BASE_PACKAGES, "qemu-guest-agent")
 NODE_DISK_MIB = 3072
@@ -26,32 +39,92 @@ LEAN_KERNEL = (
     "rootflags=noatime,noinit_itable"
 )
 MASKED_EVERYWHERE = (
-    "apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "e2scrub_reap.service", "dpkg-db-backup.timer",
-    "fstrim.timer", "systemd-pstore.service", "systemd-random-seed.service", "systemd-update-utmp.service",
-    "systemd-update-utmp-runlevel.service", "systemd-machine-id-commit.service", "systemd-binfmt.service",
-    "systemd-pcrphase.service", "systemd-pcrphase-sysinit.service", "systemd-rfkill.service", "systemd-rfkill.socket",
-    "dev-hugepages.mount", "dev-mqueue.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount",
-    "sys-fs-fuse-connections.mount", "modprobe@configfs.service", "modprobe@drm.service", "modprobe@fuse.service",
-    "modprobe@efi_pstore.service", "systemd-network-generator.service", "systemd-networkd-wait-online.service",
-    "systemd-sysusers.service", "kmod-static-nodes.service", "motd-news.timer", "systemd-networkd.service",
-    "systemd-networkd.socket", "systemd-resolved.service", "systemd-timesyncd.service",
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "e2scrub_all.timer",
+    "e2scrub_reap.service",
+    "dpkg-db-backup.timer",
+    "fstrim.timer",
+    "systemd-pstore.service",
+    "systemd-random-seed.service",
+    "systemd-update-utmp.service",
+    "systemd-update-utmp-runlevel.service",
+    "systemd-machine-id-commit.service",
+    "systemd-binfmt.service",
+    "systemd-pcrphase.service",
+    "systemd-pcrphase-sysinit.service",
+    "systemd-rfkill.service",
+    "systemd-rfkill.socket",
+    "dev-hugepages.mount",
+    "dev-mqueue.mount",
+    "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount",
+    "sys-fs-fuse-connections.mount",
+    "modprobe@configfs.service",
+    "modprobe@drm.service",
+    "modprobe@fuse.service",
+    "modprobe@efi_pstore.service",
+    "systemd-network-generator.service",
+    "systemd-networkd-wait-online.service",
+    "systemd-sysusers.service",
+    "kmod-static-nodes.service",
+    "motd-news.timer",
+    "systemd-networkd.service",
+    "systemd-networkd.socket",
+    "systemd-resolved.service",
+    "systemd-timesyncd.service",
 )
 MASKED_IN_GUESTS = (
-    "systemd-logind.service", "systemd-fsck-root.service", "systemd-remount-fs.service", "modprobe@loop.service",
-    "modprobe@dm_mod.service", "systemd-modules-load.service", "proc-sys-fs-binfmt_misc.automount",
-    "systemd-sysctl.service", "systemd-ask-password-wall.path", "systemd-ask-password-console.path",
-    "systemd-initctl.socket", "systemd-journal-flush.service",
+    "systemd-logind.service",
+    "systemd-fsck-root.service",
+    "systemd-remount-fs.service",
+    "modprobe@loop.service",
+    "modprobe@dm_mod.service",
+    "systemd-modules-load.service",
+    "proc-sys-fs-binfmt_misc.automount",
+    "systemd-sysctl.service",
+    "systemd-ask-password-wall.path",
+    "systemd-ask-password-console.path",
+    "systemd-initctl.socket",
+    "systemd-journal-flush.service",
 )
-MASKED_ON_NODE = ("systemd-journal-remote.socket", "smartmontools.service", "smartd.service", "lvm2-monitor.service", "blk-availability.service")
+MASKED_ON_NODE = (
+    "systemd-journal-remote.socket",
+    "smartmontools.service",
+    "smartd.service",
+    "lvm2-monitor.service",
+    "blk-availability.service",
+)
 WANTED: Mapping[str, tuple[str, ...]] = {
     "node": (
-        "courier", "lan", "chrony", "ssh", "cron", "pvescheduler", "pvedaemon", "pveproxy", "pvestatd", "pve-cluster",
-        "pve-firewall", "pvefw-logger", "qmeventd", "spiceproxy", "pve-ha-lrm", "pve-ha-crm",
+        "courier",
+        "lan",
+        "chrony",
+        "ssh",
+        "cron",
+        "pvescheduler",
+        "pvedaemon",
+        "pveproxy",
+        "pvestatd",
+        "pve-cluster",
+        "pve-firewall",
+        "pvefw-logger",
+        "qmeventd",
+        "spiceproxy",
+        "pve-ha-lrm",
+        "pve-ha-crm",
     ),
     "docker": ("lab-first-boot",),
+    "guest": ("lab-net", "qemu-guest-agent"),
 }
-LIBRARY_UNITS = {"chrony", "ssh", "cron"}
-STALE = ("etc/ssh/ssh_host_*_key*", "etc/machine-id", "var/lib/apt/lists/*", "var/cache/apt/*", "var/lib/dbus/machine-id")
+LIBRARY_UNITS = {"chrony", "cron", "qemu-guest-agent", "ssh"}
+STALE = (
+    "etc/ssh/ssh_host_*_key*",
+    "etc/machine-id",
+    "var/lib/apt/lists/*",
+    "var/cache/apt/*",
+    "var/lib/dbus/machine-id",
+)
 
 
 SHUTDOWN = """#!/bin/sh
@@ -77,7 +150,10 @@ def wants(role: str) -> dict[str, str]:
 def _identity(name: str, keys: Keys, machine_id: str) -> dict[str, tuple[int, str]]:
     return {
         "/etc/hostname": (0o644, f"{name}\n"),
-        "/etc/hosts": (0o644, f"127.0.0.1 localhost\n127.0.1.1 {name}.lab.example {name}\n::1 localhost ip6-localhost\n"),
+        "/etc/hosts": (
+            0o644,
+            f"127.0.0.1 localhost\n127.0.1.1 {name}.lab.example {name}\n::1 localhost ip6-localhost\n",
+        ),
         "/etc/machine-id": (0o444, f"{machine_id}\n"),
         "/etc/.updated": (0o644, ""),
         "/var/.updated": (0o644, ""),
@@ -96,14 +172,20 @@ def guest_spec(guest: BuiltGuest, archive: Path, out: Path, keys: Keys) -> TreeS
         "/etc/network-address": (0o644, f"{guest.address}/{LAN_PREFIX} {LAN_GATEWAY}\n"),
     }
     links = {
-        **masks((*MASKED_EVERYWHERE, *MASKED_IN_GUESTS)), **wants(guest.role),
-        "/etc/systemd/system/multi-user.target.wants/lab-net.service": "../lab-net.service",
-        "/etc/systemd/system/multi-user.target.wants/qemu-guest-agent.service": "/lib/systemd/system/qemu-guest-agent.service",
+        **masks((*MASKED_EVERYWHERE, *MASKED_IN_GUESTS)),
+        **wants("guest"),
+        **wants(guest.role),
         "/etc/systemd/system/default.target": "/lib/systemd/system/multi-user.target",
     }
     return TreeSpec(
-        archive=str(archive), out=str(out), disk_mib=guest.disk_mib, lead=LEAD,
-        overlays=[str(path) for path in overlays], files=files, links=links, removed=STALE,
+        archive=str(archive),
+        out=str(out),
+        disk_mib=guest.disk_mib,
+        lead=LEAD,
+        overlays=[str(path) for path in overlays],
+        files=files,
+        links=links,
+        removed=STALE,
         account={"name": "drill", "hash": keys.password_hash, "key": keys.client_public, "groups": "docker,adm"},
         kernel_arguments=LEAN_KERNEL,
     )
@@ -113,7 +195,10 @@ def node_spec(archive: Path, out: Path, keys: Keys, boot_folder: Path) -> TreeSp
     """Return how the node's system disk is made; its kernel and initrd are copied to ``boot_folder``."""
     files = {
         **_identity(NODE, keys, f"{1:032x}"),
-        "/etc/hosts": (0o644, f"127.0.0.1 localhost\n10.0.0.1 {NODE}.lab.example {NODE}\n::1 localhost ip6-localhost\n"),
+        "/etc/hosts": (
+            0o644,
+            f"127.0.0.1 localhost\n10.0.0.1 {NODE}.lab.example {NODE}\n::1 localhost ip6-localhost\n",
+        ),
         "/root/.ssh/authorized_keys": (0o600, f"{keys.client_public}\n"),
         "/etc/timezone": (0o644, f"{ZONE}\n"),
         "/etc/pve/.keep": (0o644, ""),
@@ -125,11 +210,20 @@ def node_spec(archive: Path, out: Path, keys: Keys, boot_folder: Path) -> TreeSp
         "/var/lib/lxc/.keep": (0o644, ""),
     }
     links = {
-        **masks((*MASKED_EVERYWHERE, *MASKED_ON_NODE)), **wants("node"),
+        **masks((*MASKED_EVERYWHERE, *MASKED_ON_NODE)),
+        **wants("node"),
         "/etc/localtime": f"/usr/share/zoneinfo/{ZONE}",
         "/etc/systemd/system/default.target": "/lib/systemd/system/multi-user.target",
     }
     return TreeSpec(
-        archive=str(archive), out=str(out), disk_mib=NODE_DISK_MIB, grub=False, overlays=[str(TREE / "node")], files=files,
-        links=links, removed=STALE, kernel_arguments=LEAN_KERNEL, boot_folder=str(boot_folder),
+        archive=str(archive),
+        out=str(out),
+        disk_mib=NODE_DISK_MIB,
+        grub=False,
+        overlays=[str(TREE / "node")],
+        files=files,
+        links=links,
+        removed=STALE,
+        kernel_arguments=LEAN_KERNEL,
+        boot_folder=str(boot_folder),
     )

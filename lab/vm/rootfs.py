@@ -54,5 +54,3 @@ def _link(tar: tarfile.TarFile, name: str, target: str) -> None:
     member = tarfile.TarInfo(f"./{name}")
     member.type, member.linkname = tarfile.SYMTYPE, target
     tar.addfile(member)
-
-

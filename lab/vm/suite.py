@@ -42,12 +42,14 @@ def suite_of(facts: dict[str, str]) -> Suite:
         return Suite("debian", codename, DEBIAN_KERNEL)
     raise LabError(
         f"the lab builds its images from this machine's own packages and knows Debian and Ubuntu; /etc/os-release "
-        f"says {facts.get('PRETTY_NAME', facts.get('ID', 'nothing'))!r}. Run the lab on Debian 12 or later, or Ubuntu 24.04"
+        f"says {facts.get('PRETTY_NAME', facts.get('ID', 'nothing'))!r}. Use Debian 12 or later, or Ubuntu 24.04"
     )
 
 
 def own_suite() -> Suite:
     """Return this machine's release; LabError when the lab cannot be built here."""
     if platform.machine() != "x86_64":
-        raise LabError(f"the lab's guests are x86-64 machines and this one is {platform.machine()}: use an x86-64 machine")
+        raise LabError(
+            f"the lab's guests are x86-64 machines and this one is {platform.machine()}: use an x86-64 machine"
+        )
     return suite_of(parse_os_release(Path("/etc/os-release").read_text()))

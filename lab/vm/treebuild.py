@@ -95,7 +95,9 @@ def add_account(root: Path, account: Mapping[str, str]) -> None:
         shadow.write(f"{name}:{account['hash']}:19700:0:99999:7:::\n")
     groups = (root / "etc/group").read_text().splitlines()
     extra = set(account.get("groups", "").split(","))
-    joined = [line + ("," if line[-1] != ":" else "") + name if line.split(":")[0] in extra else line for line in groups]
+    joined = [
+        line + ("," if line[-1] != ":" else "") + name if line.split(":")[0] in extra else line for line in groups
+    ]
     (root / "etc/group").write_text("\n".join([*joined, f"{name}:x:1000:", ""]))
     _write(home / ".ssh/authorized_keys", f"{account['key']}\n".encode(), 0o600)
     for path in (home, home / ".ssh", home / ".ssh/authorized_keys"):
@@ -112,9 +114,25 @@ def make_file_system(root: Path, spec: TreeSpec) -> None:
         image.truncate(spec.lead + spec.disk_mib * MIB)
     size = spec.disk_mib - (1 if spec.grub else 0)
     line = [
-        program("mke2fs"), "-q", "-F", "-t", "ext4", "-L", "root", "-m", "0", "-O", "^metadata_csum_seed,^orphan_file",
-        "-E", f"offset={offset},lazy_itable_init=1,lazy_journal_init=1,nodiscard", "-J", "size=8", "-d", str(root),
-        str(out), f"{size}M",
+        program("mke2fs"),
+        "-q",
+        "-F",
+        "-t",
+        "ext4",
+        "-L",
+        "root",
+        "-m",
+        "0",
+        "-O",
+        "^metadata_csum_seed,^orphan_file",
+        "-E",
+        f"offset={offset},lazy_itable_init=1,lazy_journal_init=1,nodiscard",
+        "-J",
+        "size=8",
+        "-d",
+        str(root),
+        str(out),
+        f"{size}M",
     ]
     subprocess.run(line, check=True)
 
@@ -122,7 +140,11 @@ def make_file_system(root: Path, spec: TreeSpec) -> None:
 def partition_table(sectors: int) -> bytes:
     """Return the last 72 bytes of a boot sector: one active Linux partition to the end of the disk."""
     start, length = PARTITION_START, sectors - PARTITION_START
-    entry = bytes([0x80, 0xFE, 0xFF, 0xFF, 0x83, 0xFE, 0xFF, 0xFF]) + start.to_bytes(4, "little") + length.to_bytes(4, "little")
+    entry = (
+        bytes([0x80, 0xFE, 0xFF, 0xFF, 0x83, 0xFE, 0xFF, 0xFF])
+        + start.to_bytes(4, "little")
+        + length.to_bytes(4, "little")
+    )
     return b"LAB0\0\0" + entry + bytes(48) + b"\x55\xaa"
 
 
@@ -130,9 +152,33 @@ def embed_grub(image: Path, lead: int, work: Path) -> None:
     """Put boot sector, partition table and GRUB's core into the gap before the partition; no loop device is needed."""
     folder = Path("/usr/lib/grub/i386-pc")
     core = work / "core.img"
-    modules = ["biosdisk", "part_msdos", "ext2", "normal", "linux", "echo", "configfile", "search", "search_label",
-               "serial", "terminal", "minicmd", "ls", "test"]
-    line = [program("grub-mkimage"), "-d", str(folder), "-O", "i386-pc", "-o", str(core), "-p", "(hd0,msdos1)/boot/grub"]
+    modules = [
+        "biosdisk",
+        "part_msdos",
+        "ext2",
+        "normal",
+        "linux",
+        "echo",
+        "configfile",
+        "search",
+        "search_label",
+        "serial",
+        "terminal",
+        "minicmd",
+        "ls",
+        "test",
+    ]
+    line = [
+        program("grub-mkimage"),
+        "-d",
+        str(folder),
+        "-O",
+        "i386-pc",
+        "-o",
+        str(core),
+        "-p",
+        "(hd0,msdos1)/boot/grub",
+    ]
     subprocess.run([*line, *modules], check=True)
     boot = (folder / "boot.img").read_bytes()[:440]
     sectors = (image.stat().st_size - lead) // 512
@@ -144,11 +190,17 @@ def embed_grub(image: Path, lead: int, work: Path) -> None:
 def _boot_files(root: Path, spec: TreeSpec) -> Path:
     kernel = max((root / "boot").glob("vmlinuz-*"))
     version = kernel.name.removeprefix("vmlinuz-")
-    modules = next(path for path in (root / "lib/modules" / version, root / "usr/lib/modules" / version) if path.exists())
+    modules = next(
+        path for path in (root / "lib/modules" / version, root / "usr/lib/modules" / version) if path.exists()
+    )
     _write(root / "boot/initrd-lab", archive(ROOT_INIT, modules), 0o644)
     for path in (root / "boot").glob("initrd.img-*"):
         path.unlink()
-    _write(root / "boot/grub/grub.cfg", GRUB_CONFIG.format(kernel=kernel.name, arguments=spec.kernel_arguments).encode(), 0o644)
+    _write(
+        root / "boot/grub/grub.cfg",
+        GRUB_CONFIG.format(kernel=kernel.name, arguments=spec.kernel_arguments).encode(),
+        0o644,
+    )
     return kernel
 
 

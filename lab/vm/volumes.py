@@ -7,7 +7,6 @@ boot from them and archives are read and written at native speed. All files are 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
@@ -24,7 +23,7 @@ from lab.vm.recipes import LEAD
 EXTENT = 4 * MIB
 FILE_MIB = 2048 + 8
 """Size of each physical volume's file: the largest guest disk is a little over 2 GiB."""
-COUNT = 20
+COUNT = 16
 BY_ID = "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_PV{number:02d}"
 
 
@@ -45,7 +44,9 @@ def split(volid: str) -> str:
     """Return the name of a volume in the volume group; HypervisorError for another storage's volume."""
     storage, _, name = volid.partition(":")
     if storage != VOLUME_GROUP or not name:
-        raise HypervisorError(f"volume '{volid}' is not on storage '{VOLUME_GROUP}', the only one with guest disks here")
+        raise HypervisorError(
+            f"volume '{volid}' is not on storage '{VOLUME_GROUP}', the only one with guest disks here"
+        )
     return name
 
 
@@ -70,7 +71,7 @@ class Volumes:
         devices = [BY_ID.format(number=number) for number in range(len(self._files))]
         self._node("udevadm", "settle", "--timeout=60")
         self._node("pvcreate", "-q", "-ff", "-y", "--dataalignment", "1m", *devices)
-        self._node("vgcreate", "-q", "-y", VOLUME_GROUP, *devices)
+        self._node("vgcreate", "-q", "-y", "--vgmetadatacopies", "2", VOLUME_GROUP, *devices)
         starts = set(self._node("pvs", "--noheadings", "--nosuffix", "--units", "b", "-o", "pe_start").split())
         if starts != {str(LEAD)}:
             raise HypervisorError(f"LVM put the data of its physical volumes at {starts}; byte {LEAD} was expected")
@@ -159,7 +160,7 @@ class Volumes:
         return free
 
     def _wipe(self, number: int) -> None:
-        size = os.stat(self._files[number]).st_size - LEAD
+        size = self._files[number].stat().st_size - LEAD
         line = [program("fallocate"), "--punch-hole", "-o", str(LEAD), "-l", str(size), str(self._files[number])]
         subprocess.run(line, check=True, capture_output=True)
 

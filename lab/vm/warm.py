@@ -28,7 +28,9 @@ SHAPING = ("cold.py", "guest_qemu.py", "node_qemu.py", "recipes.py", "rootfs.py"
 
 def key_of(bench: Bench, site: Sequence[PlannedGuest]) -> str:
     """Return a hash of all that a saved state depends on: images, QEMU, processor, command line, configurations."""
-    qemu = subprocess.run([program("qemu-system-x86_64"), "--version"], capture_output=True, text=True, check=True).stdout
+    qemu = subprocess.run(
+        [program("qemu-system-x86_64"), "--version"], capture_output=True, text=True, check=True
+    ).stdout
     line = command_line(node_files(bench, Path("/")), bench.accelerator, 0)
     shape = [word.replace(str(bench.sockets), "") for word in line]
     processor = Path("/proc/cpuinfo").read_text().partition("\n\n")[0] if bench.accelerator == "kvm" else ""
@@ -98,16 +100,18 @@ def loaded(qmp: Qmp, what: str) -> None:
     def ready() -> bool:
         status = qmp("query-status")
         assert isinstance(status, dict)
-        return status["status"] != "inmigrate"
+        return bool(status["status"] != "inmigrate")
 
     try:
         until(ready, timeout=RESTORE_SECONDS, what=f"the saved state of {what}", interval=0.02)
     except (TimedOut, OSError) as error:
-        raise LabError(f"{what} could not be brought up from its saved state ({error}); 'python -m lab reset' makes a new one") from error
+        raise LabError(
+            f"{what} could not be brought up from its saved state ({error}); 'python -m lab reset' makes a new one"
+        ) from error
 
 
 def set_guest_clock(machinery: Machinery, vmid: int) -> None:
-    """Set a guest's clock to the outer machine's. The agent sets it first and complains of a missing hwclock after that."""
+    """Set a guest's clock to the outer machine's; the agent sets it, then complains of a missing hwclock."""
     try:
         machinery.hypervisor.agent(vmid, "guest-set-time", {"time": time.time_ns()}, 10.0)
     except AgentError:

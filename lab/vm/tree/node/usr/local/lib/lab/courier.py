@@ -14,6 +14,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,7 +75,9 @@ def run(port: Port, request: dict[str, object]) -> None:
     stdin = port.read(int(str(request["stdin"])))
     argv = [str(word) for word in request["argv"]]  # type: ignore[attr-defined]
     try:
-        done = subprocess.run(argv, input=stdin, capture_output=True, timeout=float(str(request["timeout"])), check=False)
+        done = subprocess.run(
+            argv, input=stdin, capture_output=True, timeout=float(str(request["timeout"])), check=False
+        )
     except FileNotFoundError as error:
         port.send({"rc": 127, "out": 0, "err": len(text := f"{error}\n".encode())}, text)
         return
@@ -176,7 +179,9 @@ def usage(request: dict[str, object]) -> dict[str, object]:
         mountpoint = mountpoint.parent
     unit = facts.f_frsize
     return {
-        "total": facts.f_blocks * unit, "used": (facts.f_blocks - facts.f_bfree) * unit, "avail": facts.f_bavail * unit,
+        "total": facts.f_blocks * unit,
+        "used": (facts.f_blocks - facts.f_bfree) * unit,
+        "avail": facts.f_bavail * unit,
         "mountpoint": str(mountpoint),
     }
 
@@ -196,7 +201,7 @@ def small(request: dict[str, object]) -> dict[str, object]:
         case "makedirs":
             path.mkdir(parents=True, exist_ok=True)
         case "clock":
-            return {"now": os.path.getmtime("/proc/self")}
+            return {"now": time.time()}
         case operation:
             raise OSError(38, f"the courier knows no operation {operation!r}")
     return {}
