@@ -1,6 +1,8 @@
 """What the lab's machines are started with: from a configuration to QEMU's arguments."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,17 +27,17 @@ CONFIG = {
 }
 
 
-def machine(config=CONFIG, disks=("virtio0",), **more):
+def machine(config: Mapping[str, str] = CONFIG, disks: Sequence[str] = ("virtio0",), **more: Any) -> GuestMachine:
     files = {key: DiskFile(Path(f"/run/{key}.raw"), 1024 * MIB) for key in disks}
     cards = {nic.key: Path(f"/run/{nic.key}.sock") for nic in nics(config)}
     return GuestMachine(210, config, files, cards, Path("/run"), more.pop("accelerator", "tcg"), **more)
 
 
-def words(line, option):
+def words(line: list[str], option: str) -> list[str]:
     return [line[at + 1] for at, word in enumerate(line) if word == option]
 
 
-def test_a_guest_boots_the_bytes_behind_the_lvm_header():
+def test_a_guest_boots_the_bytes_behind_the_lvm_header() -> None:
     line = command_line(machine())
     (block,) = words(line, "-blockdev")
     assert f"offset={MIB},size={1024 * MIB}" in block
@@ -44,7 +46,7 @@ def test_a_guest_boots_the_bytes_behind_the_lvm_header():
     assert "virtio-blk-pci,drive=virtio0,id=virtio0,share-rw=on,bootindex=1" in words(line, "-device")
 
 
-def test_memory_identity_and_console_come_from_the_configuration():
+def test_memory_identity_and_console_come_from_the_configuration() -> None:
     line = command_line(machine())
     assert words(line, "-m") == ["256"]
     assert words(line, "-uuid") == ["11111111-2222-3333-4444-555555555555"]
@@ -52,7 +54,7 @@ def test_memory_identity_and_console_come_from_the_configuration():
     assert any("path=/run/210.serial0" in word for word in words(line, "-chardev"))
 
 
-def test_a_nic_is_the_guest_end_of_a_card():
+def test_a_nic_is_the_guest_end_of_a_card() -> None:
     line = command_line(machine())
     assert words(line, "-netdev") == ["stream,id=net0,server=off,addr.type=unix,addr.path=/run/net0.sock"]
     assert any(
@@ -61,19 +63,19 @@ def test_a_nic_is_the_guest_end_of_a_card():
     )
 
 
-def test_emulation_and_kvm_have_their_own_processor():
+def test_emulation_and_kvm_have_their_own_processor() -> None:
     assert words(command_line(machine()), "-accel") == ["tcg,thread=multi,tb-size=128"]
     line = command_line(machine(accelerator="kvm"))
     assert (words(line, "-accel"), words(line, "-cpu")) == (["kvm"], ["host"])
 
 
-def test_a_saved_state_is_loaded_and_waits():
+def test_a_saved_state_is_loaded_and_waits() -> None:
     line = command_line(machine(state=Path("/cache/a b/guest.state")))
     assert "-S" in line
     assert words(line, "-incoming") == ["exec:cat '/cache/a b/guest.state'"]
 
 
-def test_disks_on_other_buses_get_their_controller_once():
+def test_disks_on_other_buses_get_their_controller_once() -> None:
     line = command_line(
         machine({**CONFIG, "scsihw": "virtio-scsi-pci", "boot": "order=scsi1"}, ("scsi0", "scsi1", "sata0"))
     )
@@ -83,12 +85,12 @@ def test_disks_on_other_buses_get_their_controller_once():
     assert "ahci,id=ahci" in devices
 
 
-def test_uefi_is_refused_with_a_reason():
+def test_uefi_is_refused_with_a_reason() -> None:
     with pytest.raises(HypervisorError, match="SeaBIOS"):
         command_line(machine({**CONFIG, "bios": "ovmf"}))
 
 
-def test_nics_are_read_with_model_bridge_and_link():
+def test_nics_are_read_with_model_bridge_and_link() -> None:
     found = nics(
         {"net1": "e1000=AA:BB:CC:00:00:01,bridge=vmbr9,link_down=1", "net0": "virtio=AA:BB:CC:00:00:00,bridge=vmbr0"}
     )
@@ -98,17 +100,17 @@ def test_nics_are_read_with_model_bridge_and_link():
     ]
 
 
-def test_boot_order_falls_back_to_the_first_disk():
+def test_boot_order_falls_back_to_the_first_disk() -> None:
     disks = {"virtio1": None, "virtio0": None}
     assert boot_order({}, disks) == ["virtio0"]
     assert boot_order({"boot": "order=net0;virtio1"}, disks) == ["net0", "virtio1"]
 
 
-def test_property_strings():
+def test_property_strings() -> None:
     assert properties("vmdata:vm-1-disk-0,size=1G", "file") == {"file": "vmdata:vm-1-disk-0", "size": "1G"}
 
 
-def test_the_node_has_all_cards_lanes_and_volumes():
+def test_the_node_has_all_cards_lanes_and_volumes() -> None:
     volumes = tuple(Path(f"/v/{number}") for number in range(3))
     files = NodeFiles(Path("/k"), Path("/i"), Path("/s"), Path("/b"), volumes, Path("/run"))
     line = node_command_line(files, "tcg", 12222, Path("/saved/node.state"))
@@ -120,7 +122,7 @@ def test_the_node_has_all_cards_lanes_and_volumes():
     assert line[-1] == "exec:cat /saved/node.state"
 
 
-def test_volume_names_and_sizes():
+def test_volume_names_and_sizes() -> None:
     assert split("vmdata:vm-101-disk-0") == "vm-101-disk-0"
     with pytest.raises(HypervisorError, match="not on storage 'vmdata'"):
         split("local:101/vm-101-disk-0.raw")
@@ -128,7 +130,7 @@ def test_volume_names_and_sizes():
     assert round_up(8 * MIB) == 8 * MIB
 
 
-def test_a_copied_disk_keeps_its_bytes_and_its_holes(tmp_path):
+def test_a_copied_disk_keeps_its_bytes_and_its_holes(tmp_path: Path) -> None:
     source, target = tmp_path / "a", tmp_path / "b"
     for path in (source, target):
         with path.open("wb") as file:
@@ -142,15 +144,15 @@ def test_a_copied_disk_keeps_its_bytes_and_its_holes(tmp_path):
 
 
 class ScriptedNode:
-    def __init__(self):
+    def __init__(self) -> None:
         self.commands = []
 
-    def run(self, argv, *_):
+    def run(self, argv: Sequence[str], *_: object) -> CommandResult:
         self.commands.append(list(argv))
         return CommandResult(0, f"  {MIB}\n" if argv[0] == "pvs" else "", "")
 
 
-def test_each_volume_has_a_physical_volume_of_its_own(tmp_path):
+def test_each_volume_has_a_physical_volume_of_its_own(tmp_path: Path) -> None:
     files = []
     for number in range(2):
         files.append(tmp_path / f"pv{number}")
@@ -174,6 +176,6 @@ def test_each_volume_has_a_physical_volume_of_its_own(tmp_path):
         volumes.file("vmdata:vm-1-disk-0")
 
 
-def test_built_guests_spell_their_vmid_in_their_address():
+def test_built_guests_spell_their_vmid_in_their_address() -> None:
     assert built_guest(210).mac == "BC:24:11:00:02:10"
     assert built_guest(100).volume == "vmdata:base-100-disk-0"
