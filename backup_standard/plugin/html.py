@@ -21,16 +21,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Page(run), "backup_standard_page")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_metadata(metadata: dict[str, Any], config: pytest.Config) -> None:
+    """Keep this machine's environment out of the report: the run's record says what matters of it."""
+    if run_of(config):
+        metadata.clear()
+
+
 class Page:
     """Fills pytest-html's page; there only while a site is audited or drilled."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_metadata(self, metadata: dict[str, Any]) -> None:
-        """Keep this machine's environment out of the report: the run's record says what matters of it."""
-        metadata.clear()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_report_title(self, report: Any) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 AUDIT_FOLDER, DRILL_FOLDER = "tests_infra", "drills"
-_PROJECT = Path(__file__).resolve().parents[2]
 _HOW_TO_GET_AN_INVENTORY = (
     "{folder} needs a site to look at: pytest{argument} --inventory inventories/NAME.yaml "
     "(copy inventories/example.yaml and fill it in; inventories/lab.yaml is the embedded lab, "
@@ -52,7 +51,7 @@ def is_part(config: pytest.Config) -> bool:
 def audit_by_default(config: pytest.Config) -> None:
     """Make ``pytest --inventory FILE`` mean the audit's rules."""
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
-        config.args = [str(_folder(config, AUDIT_FOLDER))]
+        config.args = [str(config.rootpath / AUDIT_FOLDER)]
         config.args_source = pytest.Config.ArgsSource.ARGS
 
 
@@ -69,12 +68,6 @@ def how_to_get_an_inventory(folder: str) -> str:
     return _HOW_TO_GET_AN_INVENTORY.format(folder=folder, argument=argument)
 
 
-def _folder(config: pytest.Config, name: str) -> Path:
-    """The project's folder of that name: under pytest's root, else beside the library."""
-    own = config.rootpath / name
-    return own if own.is_dir() else _PROJECT / name
-
-
 def _is_within(config: pytest.Config, argument: str, name: str) -> bool:
     path = (config.invocation_params.dir / argument.split("::", 1)[0]).resolve()
-    return path.is_relative_to(_folder(config, name).resolve())
+    return path.is_relative_to((config.rootpath / name).resolve())

@@ -1,0 +1,51 @@
+"""An audit of the lab's own site in memory: over HTTPS and SSH, sound and with its backup disk pulled out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import labinventory, labsite
+from tests.plugin.conftest import Project
+
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[labsite.LabSite]:
+    """The lab's site."""
+    with labsite.running(tmp_path_factory.mktemp("lab"), guests=False) as running:
+        yield running
+
+
+@pytest.fixture
+def lab_project(pytester: pytest.Pytester, lab: labsite.LabSite) -> Project:
+    """A project folder whose inventory points at that site."""
+    made = Project(pytester).with_our_rules()
+    labinventory.write(lab, made.path / "inventories" / "acme.yaml")
+    return made
+
+
+def test_the_healthy_lab_is_green(lab_project: Project) -> None:
+    result = lab_project.run()
+    assert result.ret == 0, result.stdout.str()
+    result.stdout.fnmatch_lines(["COMPLIANT: 8 rules checked on 6 subjects, all met; 5 advisories", "LAB · 32 rows*"])
+    assert "<b>LAB</b>" in lab_project.last.report.read_text()
+    assert Path(lab_project.last.path / "commands.jsonl").exists()
+
+
+def test_without_the_backup_disk_it_is_red_in_words_an_operator_understands(
+    lab_project: Project, lab: labsite.LabSite
+) -> None:
+    lab.hypervisor.node.unplug_backup()
+    try:
+        result = lab_project.run()
+    finally:
+        lab.hypervisor.node.plug_backup()
+    assert result.ret == 11, result.stdout.str()
+    result.stdout.fnmatch_lines(
+        ["FAIL     STO-02  storage backup-hdd on node pve1", "*no disk is mounted at /mnt/backup on pve1*"]
+    )
+    result.stdout.fnmatch_lines(["NOT COMPLIANT: *STO-02*the platform is degraded until the backup storage is mended"])
