@@ -147,10 +147,12 @@ def lines_after(log: Path) -> str:
 
 def clean(folders: Folders) -> list[str]:
     """End what a crashed lab left running and remove its traces; returns the names of what was ended."""
-    sockets = json.loads(folders.record.read_text()).get("sockets") if folders.record.exists() else None
     ended = reap(folders.processes)
-    if sockets and Path(sockets).name.startswith("bs-lab-"):
+    note = folders.state / "sockets"
+    sockets = Path(note.read_text().strip()) if note.exists() else None
+    if sockets is not None and sockets.name.startswith("bs-lab-"):
         shutil.rmtree(sockets, ignore_errors=True)
+    note.unlink(missing_ok=True)
     folders.record.unlink(missing_ok=True)
     shutil.rmtree(folders.state / "run", ignore_errors=True)
     return ended
@@ -205,4 +207,5 @@ def ssh_command(folders: Folders, record: Mapping[str, Any], words: Sequence[str
     line = [program("ssh"), "-F", "none", "-p", str(record["ssh_port"])]
     for option in options:
         line += ["-o", option]
-    return [*line, f"root@{LOOPBACK}", *([shlex.join(words)] if words else [])]
+    command = list(words[1:] if words[:1] == ["--"] else words)
+    return [*line, f"root@{LOOPBACK}", *([shlex.join(command)] if command else [])]

@@ -46,6 +46,7 @@ def bring_up(folders: Folders, ports: Ports, version: str, progress: Progress, s
     images = Builder(folders, keys, spawner, progress).build()
     accelerator = probe.accelerator(images.kernel, folders.cache / "kvm.json")
     bench = Bench(folders, ports, spawner, progress, images, accelerator)
+    (folders.state / "sockets").write_text(str(bench.sockets))
     try:
         machinery, archives = warm.restore(bench, plan.planned_guests(), folders.state / "run")
         site = Site(machinery.hypervisor, version)  # type: ignore[arg-type]

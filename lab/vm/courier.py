@@ -19,10 +19,14 @@ from typing import Protocol
 
 from lab.hypervisor import CommandResult, HypervisorError
 from lab.vm.qmp import connect
+from lab.waiting import TimedOut
 
 CHUNK = 1 << 18
 ABORTED = 0xFFFFFFFF
 COMMAND_SECONDS = 120.0
+
+
+Ended = Callable[[], str | None]
 
 
 class CourierLost(HypervisorError):
@@ -44,10 +48,13 @@ class Lane:
         self._path = path
         self._socket: socket.socket | None = None
 
-    def open(self, timeout: float) -> None:
+    def open(self, timeout: float, ended: Ended | None = None) -> None:
         """Connect and agree with the node that a session starts here; CourierLost when it does not answer."""
         self.close()
-        link = connect(self._path, timeout=timeout)
+        try:
+            link = connect(self._path, timeout=timeout, error=ended)
+        except TimedOut as late:
+            raise CourierLost(str(late)) from late
         link.settimeout(timeout)
         token = f"LABSYNC:{secrets.token_hex(8)}\n".encode()
         try:
@@ -162,20 +169,20 @@ class Sink:
 
 
 class Courier:
-    """All lanes of a node."""
+    """All lanes of a node. ``ended`` says how the node's machine ended, if it did."""
 
-    def __init__(self, sockets: Sequence[Path]) -> None:
+    def __init__(self, sockets: Sequence[Path], ended: Ended = lambda: None) -> None:
+        self._ended = ended
         self._lanes = [Lane(path) for path in sockets]
         self._free: queue.SimpleQueue[Lane] = queue.SimpleQueue()
         for lane in self._lanes:
             self._free.put(lane)
 
-    def wait(self, timeout: float, error: Callable[[], str | None] | None = None) -> None:
+    def wait(self, timeout: float) -> None:
         """Open the first lane, waiting for the node to come up."""
         lane = self._free.get()
         try:
-            connect(lane._path, timeout=timeout, error=error).close()  # noqa: SLF001
-            lane.open(timeout)
+            lane.open(timeout, self._ended)
         finally:
             self._free.put(lane)
 
@@ -191,7 +198,7 @@ class Courier:
         clean = False
         try:
             if not lane.is_open():
-                lane.open(30.0)
+                lane.open(30.0, self._ended)
             lane.limit(seconds)
             yield lane
             clean = True

@@ -98,7 +98,7 @@ class Machinery:
             self.qmp = Qmp(bench.sockets / "node.qmp", timeout=30, error=self.early_end)
         except (TimedOut, OSError) as error:
             raise LabError(f"the node's machine did not start: {error}") from error
-        self.courier = Courier([lane_socket(bench.sockets, lane) for lane in range(LANES)])
+        self.courier = Courier([lane_socket(bench.sockets, lane) for lane in range(LANES)], self.early_end)
         around = Surroundings(bench.sockets, bench.folders.logs, bench.accelerator)
         self.hypervisor = VmHypervisor(self.courier, volume_files(folder), bench.spawner, around)
         self.time: TimeServer | None = None
@@ -114,7 +114,7 @@ class Machinery:
     def await_node(self, seconds: float) -> None:
         """Wait for the node's courier and set its clock; LabError with the end of its console when it does not come."""
         try:
-            self.courier.wait(seconds, self.early_end)
+            self.courier.wait(seconds)
         except (TimedOut, OSError) as error:
             console = (self.bench.sockets / "node-console.log").read_text(errors="replace")[-600:]
             raise LabError(
