@@ -13,7 +13,7 @@ import shlex
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import Self, cast
 
 import paramiko
 from paramiko.common import (
@@ -100,6 +100,20 @@ class _Prompt(socket.socket):
         return super().recv(size, flags)
 
 
+class _Inside:
+    """A channel as the socket of a connection inside it; closing is fine also after what carries it has gone."""
+
+    def __init__(self, channel: paramiko.Channel) -> None:
+        self._channel = channel
+        self.send, self.recv, self.settimeout = channel.send, channel.recv, channel.settimeout
+        self.getpeername = channel.getpeername
+
+    def close(self) -> None:
+        """Close the channel if its connection still stands."""
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            self._channel.close()
+
+
 def _settled(transport: paramiko.Transport) -> None:
     """Return when the client was told that its command starts: paramiko tells it only after we are asked to run it."""
     with _ROUND_TRIPS:
@@ -172,9 +186,9 @@ class ScriptedSsh:
             door = _Door(self._admits, self._run, lambda: True)
             self._serve(_Prompt(fileno=client.detach()), self._key, door)
 
-    def _serve(self, over: socket.socket | paramiko.Channel, key: paramiko.PKey, door: _Door) -> None:
-        """Serve one SSH connection over a socket or a channel, in a thread of its own."""
-        transport = paramiko.Transport(over)
+    def _serve(self, over: socket.socket | _Inside, key: paramiko.PKey, door: _Door) -> None:
+        """Serve one SSH connection over a socket or inside another one, in a thread of its own."""
+        transport = paramiko.Transport(cast("socket.socket", over))
         transport.add_server_key(key)
         with self._lock:
             self._transports = [*(known for known in self._transports if known.is_active()), transport]
@@ -215,7 +229,7 @@ class ScriptedSsh:
         guest = card.guest
         if guest.listening()[str(port)] == "ssh":
             door = _Door(guest.may_log_in, _guest_command(guest), lambda: guest.is_up)
-            self._serve(channel, load_key(guest.image.host_key), door)
+            self._serve(_Inside(channel), load_key(guest.image.host_key), door)
             return
         request, answer = b"", b""
         while not answer and (data := channel.recv(CHUNK)):
