@@ -208,4 +208,4 @@ def ssh_command(folders: Folders, record: Mapping[str, Any], words: Sequence[str
     for option in options:
         line += ["-o", option]
     command = list(words[1:] if words[:1] == ["--"] else words)
-    return [*line, f"root@{LOOPBACK}", *([shlex.join(command)] if command else [])]
+    return [*line, f"root@{LOOPBACK}", *(command if len(command) == 1 else [shlex.join(command)] if command else [])]
