@@ -47,7 +47,7 @@ def cover(facts: Facts, vmid: int, node: str, storage: str) -> Coverage:
             reasons.append(reason)
         else:
             good.append(on_node)
-    if not good:
+    if not good and not reasons:
         raise_if_hidden(facts, f"which jobs include guest {vmid}", "VM.Audit")
     return Coverage(tuple(good), tuple(reasons))
 

@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from backup_standard.audit import prune
 from backup_standard.audit.retention import Retention
@@ -25,7 +25,12 @@ def node_zone(facts: Facts, node: str) -> ZoneInfo:
     name = known(facts.nodes[node]).timezone
     if not name:
         raise Unknown(f"the time zone of node {node}", reason="the node did not tell it", need="Sys.Audit on /nodes")
-    return ZoneInfo(name)
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise Unknown(
+            f"the time zone of node {node}", reason=f"the node calls it {name}, which is no known zone"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ class JobOnNode:
             return Retention(storage.prune, f"storage {storage.id}", removes)
         defaults = self._defaults.get("prune-backups", "")
         if defaults:
-            return Retention(prune.parse_keep(defaults), f"vzdump.conf of node {self.node}", removes)
+            return Retention(prune.parse_keep(defaults), f"the vzdump defaults of node {self.node}", removes)
         return Retention({"keep-all": 1}, "Proxmox's default, as nothing is set", removes)
 
     def _own_keep(self) -> Mapping[str, int] | None:

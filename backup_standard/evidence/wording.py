@@ -10,7 +10,9 @@ from backup_standard.evidence.verdicts import Outcome, Verdict
 
 _WIDTH = 100
 _LABELS = {Outcome.UNKNOWN: "Unknown", Outcome.ERROR: "Error", Outcome.NOT_RUN: "Not run", Outcome.ADVISORY: "Advice"}
-_COMMANDS = frozenset({"apt", "findmnt", "mount", "pct", "pvesh", "pvesm", "pveum", "qm", "systemctl", "umount", "vzdump"})
+_COMMANDS = frozenset(
+    ["apt", "findmnt", "mount", "pct", "pvesh", "pvesm", "pveum", "qm", "systemctl", "umount", "vzdump"]
+)
 
 
 def explain(verdict: Verdict) -> str:

@@ -50,6 +50,15 @@ def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -
     return None
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Leave the worker's name out of findings: it says nothing to an operator."""
+    terminal: Any = session.config.pluginmanager.get_plugin("terminalreporter")
+    for report in terminal.stats.get("failed", ()) if terminal and run_of(session.config) else ():
+        if verdict_in(report) and hasattr(report, "node"):
+            del report.node
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """The verdict line, counts, red rules with their remedies, advisories, and where the report is."""
     run = run_of(config)

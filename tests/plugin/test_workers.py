@@ -50,6 +50,7 @@ def test_one_guest_never_spans_workers_and_the_verdicts_are_the_same(project: Pr
 def test_a_worker_that_dies_leaves_rows_that_did_not_run(project: Project) -> None:
     project.with_rules(
         "@rule()\ndef test_a(guest):\n    '''T.'''\n    if guest.vmid == 210:\n        os._exit(3)\n\n"
+        "@rule(id='ABC-03')\ndef test_c(guest):\n    '''T.'''\n    assert guest.vmid != 100, 'no'\n\n"
         "@rule(id='ABC-02')\ndef test_b(guest):\n    '''T.'''\n"
     )
     result = project.run("-n", "1")
@@ -57,7 +58,9 @@ def test_a_worker_that_dies_leaves_rows_that_did_not_run(project: Project) -> No
     outcomes = project.outcomes()
     assert outcomes["test_b[210]"] == "not run"
     assert outcomes["test_a[210]"] == "not run"
-    result.stdout.fnmatch_lines(["NOT PROVEN: *did not run*"])
+    assert outcomes["test_c[100]"] == "fail"
+    result.stdout.no_fnmatch_line("*[[]gw0[]] linux*ABC-03*")
+    result.stdout.fnmatch_lines(["NOT COMPLIANT: *did not run*"])
 
 
 def test_drill_rows_of_a_guest_follow_their_rules_whatever_the_files_say(project: Project) -> None:

@@ -101,6 +101,8 @@ def test_new_york_gets_a_dated_companion() -> None:
 def test_a_node_whose_zone_is_unknown() -> None:
     with pytest.raises(Unknown, match="time zone of node pve1"):
         judge(b.facts(nodes={b.NODE: Node(b.NODE, online=True)}))
+    with pytest.raises(Unknown, match="calls it Mars/Olympus, which is no known zone"):
+        judge(b.facts(nodes={b.NODE: Node(b.NODE, online=True, timezone="Mars/Olympus")}))
     with pytest.raises(Unknown, match="offline"):
         judge(b.facts(nodes={b.NODE: Gap("node pve1", "it is offline")}))
     with pytest.raises(Unknown, match="not part of what was read"):
