@@ -90,7 +90,7 @@ class Summary:
         ]
         subjects = len({row.subject for row in self.rows})
         said = [part for part in parts if part] or [
-            f"{_many(total, 'rule')} checked on {_many(subjects, 'subject')}, all met"
+            f"{total} of the standard's rules checked on {_many(subjects, 'subject')}, all met"
         ]
         advisories = self.counts[Outcome.ADVISORY]
         said += [_many(advisories, "advisory", "advisories")] if advisories else []

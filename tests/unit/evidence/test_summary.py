@@ -16,7 +16,7 @@ def row(rule: str, outcome: Outcome, subject: str = "VM 210 (dns)", level: str =
 
 def test_all_met() -> None:
     summary = Summary([row("A-01", O.PASS), row("A-02", O.PASS), row("A-02", O.ADVISORY, "VM 100 (x)")])
-    assert str(summary) == "COMPLIANT: 2 rules checked on 2 subjects, all met; 1 advisory"
+    assert str(summary) == "COMPLIANT: 2 of the standard's rules checked on 2 subjects, all met; 1 advisory"
     assert summary.exit_status(0) == 0
     assert summary.is_green
 
@@ -40,7 +40,7 @@ def test_everything_that_is_not_known_is_said() -> None:
 
 def test_a_drill() -> None:
     assert Summary([row("RST-01", O.PASS)], drilled=True, not_covered=2).sentence == (
-        "1 rule checked on 1 subject, all met; 2 guests not yet covered"
+        "1 of the standard's rules checked on 1 subject, all met; 2 guests not yet covered"
     )
     assert Summary([row("RST-01", O.PASS)], drilled=True).headline == "RESTORABLE"
     assert Summary([row("RST-03", O.FAIL)], drilled=True).headline == "NOT RESTORABLE"
@@ -48,7 +48,10 @@ def test_a_drill() -> None:
 
 def test_leftovers_come_first() -> None:
     summary = Summary([row("RST-01", O.PASS)], drilled=True, leftovers=1)
-    assert str(summary) == "NOT PROVEN: 1 rule checked on 1 subject, all met; 1 temporary guest left behind"
+    assert (
+        str(summary)
+        == "NOT PROVEN: 1 of the standard's rules checked on 1 subject, all met; 1 temporary guest left behind"
+    )
     assert summary.exit_status(0) == 10
     assert summary.exit_status(2) == 10
 
@@ -82,5 +85,7 @@ def test_nothing_run_is_never_green() -> None:
 
 def test_a_part_says_so_and_a_failing_should_fails_nothing() -> None:
     summary = Summary([row("A-01", O.PASS), row("A-02", O.FAIL, level="should")], partial=True)
-    assert summary.sentence == "2 rules checked on 1 subject, all met; only a part of the rules was run"
+    assert (
+        summary.sentence == "2 of the standard's rules checked on 1 subject, all met; only a part of the rules was run"
+    )
     assert summary.exit_status(0) == 0
