@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -55,19 +56,51 @@ def test_proxmoxer_logs_in_with_a_password_and_writes_with_its_ticket(lab: labsi
     api.pools("client").delete()
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def curl(lab: labsite.LabSite, who: str, path: str, *more: str) -> str:
+    """What curl prints of a request with a token."""
+    tokenid, secret = lab.tokens[who]
+    header = f"Authorization: PVEAPIToken={tokenid}={secret}"
+    command = ["curl", "-q", "-sS", "--noproxy", "*", "--cacert", str(lab.ca), "-H", header, *more]
+    return subprocess.run([*command, lab.server.url + path], capture_output=True, text=True, check=True).stdout
+
+
+with_curl = pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+
+
+@with_curl
 def test_curl_reads_and_sees_the_reason(lab: labsite.LabSite) -> None:
-    tokenid, secret = lab.tokens["audit"]
-
-    def curl(path: str, *more: str) -> str:
-        header = f"Authorization: PVEAPIToken={tokenid}={secret}"
-        command = ["curl", "-q", "-sS", "--noproxy", "*", "--cacert", str(lab.ca), "-H", header, *more]
-        return subprocess.run([*command, lab.server.url + path], capture_output=True, text=True, check=True).stdout
-
-    assert json.loads(curl("/version"))["data"]["release"] == "9.2"
-    assert curl("/pools/nope", "-D", "-").startswith("HTTP/1.1 500 pool 'nope' does not exist\n")
-    refused = curl("/pools", "-D", "-", "-d", "poolid=x")
+    assert json.loads(curl(lab, "audit", "/version"))["data"]["release"] == "9.2"
+    assert curl(lab, "audit", "/pools/nope", "-D", "-").startswith("HTTP/1.1 500 pool 'nope' does not exist\n")
+    refused = curl(lab, "audit", "/pools", "-D", "-", "-d", "poolid=x")
     assert refused.startswith("HTTP/1.1 403 Permission check failed (/pool/x, Pool.Allocate)\n")
+
+
+@with_curl
+def test_curl_starts_a_backup_and_follows_its_task(lab: labsite.LabSite) -> None:
+    form = ["-d", "vmid=210", "-d", "storage=backup-hdd", "-d", "compress=zstd", "-d", "remove=0"]
+    upid = json.loads(curl(lab, "root", "/nodes/pve1/vzdump", *form))["data"]
+    assert re.fullmatch(r"UPID:pve1:[0-9A-F]{8}:[0-9A-F]{8}:[0-9A-F]{8}:vzdump:210:root@pam!suite:", upid)
+    lab.site.tasks.wait(upid)
+    status = json.loads(curl(lab, "root", f"/nodes/pve1/tasks/{upid}/status"))["data"]
+    assert (status["status"], status["exitstatus"]) == ("stopped", "OK")
+
+
+@with_curl
+def test_curl_trusts_the_labs_certificate_and_no_other_name(lab: labsite.LabSite) -> None:
+    url = lab.server.url.replace("127.0.0.1", "pve9")
+    command = [
+        "curl",
+        "-q",
+        "-sS",
+        "--noproxy",
+        "*",
+        "--cacert",
+        str(lab.ca),
+        "--connect-to",
+        f"::127.0.0.1:{lab.server.port}",
+    ]
+    refused = subprocess.run([*command, url], capture_output=True, text=True, check=False)
+    assert refused.returncode == 60, refused.stderr
 
 
 def test_the_prometheus_exporter_scrapes_the_site(lab: labsite.LabSite) -> None:
