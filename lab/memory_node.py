@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from lab.archive import ArchiveDamaged, compression_of, decompressor
 from lab.hypervisor import CommandResult, FileStat, FilesystemUsage
-from lab.scripted import reach
+from lab.scripted import listing, reach
 from lab.scripted.files import Files, Filesystem
 from lab.scripted.host import ScriptedHost
 from lab.scripted.journal import Journal
@@ -78,7 +78,8 @@ class MemoryNode:
         self._backup = BlockDevice("vdc", 16 * GIB, serial=BACKUP_SERIAL, number="254:32", holds=self.backup_disk)
         guests = BlockDevice("vdb", 64 * GIB, fstype="LVM2_member", number="254:16", group=VOLUME_GROUP)
         self.block = Block([system, guests, self._backup])
-        self.host.programs |= {**reach.PROGRAMS, **Storage(self.block).programs(), "journalctl": self.log.program(),
+        self.host.programs |= {**reach.PROGRAMS, **Storage(self.block).programs(), **listing.PROGRAMS,
+                               "journalctl": self.log.program(),
                                "zstd": self._test_archive, "gzip": self._test_archive}
         self._lay_files()
         self._lay_network()

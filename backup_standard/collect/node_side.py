@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backup_standard.collect import shapes
+from backup_standard.collect.dumps import read_dump
 from backup_standard.collect.site import with_gaps_listed
 from backup_standard.errors import ConnectionFailed, LoginRefused, Untrusted
 from backup_standard.hosts import Host, node_client, node_host
 from backup_standard.hosts.backend import Notes
 from backup_standard.inventory.schema import Inventory
-from backup_standard.model import Facts, Gap, Mount, Node, Storage
+from backup_standard.model import DumpFolder, Facts, Gap, Mount, Node, Storage
 
 _STATES = "/var/lib/pve-manager/jobs"
 _LIVES = 4
@@ -27,6 +28,7 @@ class NodeSide:
 
     mounts: dict[str, Mount | Gap | None] = field(default_factory=dict)
     job_states: dict[str, Mapping[str, str] | Gap | None] = field(default_factory=dict)
+    dumps: dict[str, DumpFolder | Gap | None] = field(default_factory=dict)
 
 
 def read_node_sides(
@@ -39,10 +41,12 @@ def read_node_sides(
         sides = list(pool.map(lambda name: _side(inventory, facts, name, recorder), names))
     mounts: dict[str, Mount | Gap | None] = {}
     states: dict[str, Mapping[str, str] | Gap | None] = {}
+    dumps: dict[str, DumpFolder | Gap | None] = {}
     for name, side in zip(names, sides, strict=True):
         mounts |= {f"{name}/{storage}": mount for storage, mount in side.mounts.items()}
         states |= {f"{name}/{job}": state for job, state in side.job_states.items()}
-    return with_gaps_listed(replace(facts, mounts=mounts, job_states=states))
+        dumps |= {f"{name}/{storage}": dump for storage, dump in side.dumps.items()}
+    return with_gaps_listed(replace(facts, mounts=mounts, job_states=states, dumps=dumps))
 
 
 def _side(inventory: Inventory, facts: Facts, name: str, recorder: Notes | None) -> NodeSide:
@@ -65,7 +69,12 @@ def _side(inventory: Inventory, facts: Facts, name: str, recorder: Notes | None)
 
 def _unseen(storages: list[Storage], jobs: list[str], gap: Gap) -> NodeSide:
     states = replace(gap, fact=gap.fact.replace("the mounts", "the job states"))
-    return NodeSide({storage.id: gap for storage in storages}, dict.fromkeys(jobs, states))
+    files = replace(gap, fact=gap.fact.replace("the mounts", "the archives as files"))
+    return NodeSide(
+        {storage.id: gap for storage in storages},
+        dict.fromkeys(jobs, states),
+        {storage.id: files for storage in storages if storage.dump_folder},
+    )
 
 
 def _dir_storages(facts: Facts, node: str) -> list[Storage]:
@@ -80,6 +89,8 @@ def look(host: Host, storages: list[Storage], jobs: list[str]) -> NodeSide:
     fstab = host.run("cat /etc/fstab")
     for storage in storages:
         side.mounts[storage.id] = _mount(host, str(storage.path), fstab.stdout if fstab.rc == 0 else "")
+        if storage.dump_folder:
+            side.dumps[storage.id] = read_dump(host, str(storage.path), storage.dump_folder)
     for job in jobs:
         side.job_states[job] = _job_state(host, job)
     return side

@@ -148,7 +148,13 @@ def storage(raw: Json) -> Storage:
         shared=truth(raw.get("shared", 0)),
         is_mountpoint=mountpoint,
         prune=keeps(raw.get("prune-backups"), raw.get("maxfiles")),
+        subfolders=_pairs(raw.get("content-dirs")),
     )
+
+
+def _pairs(raw: Any) -> dict[str, str]:
+    """A property string as pairs: ``backup=my/dump,iso=my/iso``."""
+    return {key: value for key, found, value in (part.partition("=") for part in words(raw)) if found}
 
 
 def storage_status(name: str, raw: Json) -> StorageStatus:

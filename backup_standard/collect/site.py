@@ -69,7 +69,7 @@ def with_gaps_listed(facts: Facts) -> Facts:
     """The same facts with every gap of every mapping in ``gaps``, once."""
     parts: Iterable[Any] = (
         facts.nodes, facts.guests, facts.jobs, facts.storages, facts.statuses, facts.archives, facts.tasks,
-        facts.defaults, facts.mounts, facts.job_states,
+        facts.defaults, facts.mounts, facts.job_states, facts.dumps,
     )  # fmt: skip
     found = list(facts.gaps)
     for part in parts:

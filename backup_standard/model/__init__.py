@@ -1,6 +1,7 @@
 """What was read from a site, as frozen values: no I/O, nothing computed that is not plainly in the reading."""
 
 from backup_standard.model.archives import Archive
+from backup_standard.model.dumps import DumpFile, DumpFolder
 from backup_standard.model.facts import Facts, Gap
 from backup_standard.model.guests import Guest, GuestKind
 from backup_standard.model.jobs import BackupJob, IncludedVolume
@@ -11,6 +12,8 @@ from backup_standard.model.tasks import Task
 __all__ = [
     "Archive",
     "BackupJob",
+    "DumpFile",
+    "DumpFolder",
     "Facts",
     "Gap",
     "Guest",

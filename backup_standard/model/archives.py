@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from dataclasses import dataclass
 
-_STANDARD = re.compile(
+STANDARD_NAME = re.compile(
     r"vzdump-(qemu|lxc|openvz)-[1-9]\d{2,8}-\d{4}_\d{2}_\d{2}-\d{2}_\d{2}_\d{2}"
     r"(\.(tgz|(vma|tar)(\.(gz|lzo|zst|bz2))?))"
 )
@@ -35,7 +35,7 @@ class Archive:
     @property
     def renamed(self) -> bool:
         """Whether the name is not one that vzdump gives: such a file's ``ctime`` is no backup's, nothing prunes it."""
-        return _STANDARD.fullmatch(self.filename) is None
+        return STANDARD_NAME.fullmatch(self.filename) is None
 
     @property
     def compression(self) -> str:

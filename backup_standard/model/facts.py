@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from backup_standard.errors import Unknown
 from backup_standard.model.archives import Archive
+from backup_standard.model.dumps import DumpFolder
 from backup_standard.model.guests import Guest
 from backup_standard.model.jobs import BackupJob
 from backup_standard.model.nodes import Mount, Node
@@ -42,6 +43,7 @@ class Facts:
     ``archives`` by "node/storage"; ``mounts`` by "node/storage" (the mount that holds a dir storage's path, and None
     when the path is not there); ``tasks`` (vzdump tasks of the look-back window, logs included) by node;
     ``defaults`` (the node's vzdump defaults) by node; ``job_states`` (state files, read over SSH) by "node/job";
+    ``dumps`` (the files of its dump folder, read over SSH; None when the folder is not there) by "node/storage";
     ``gaps`` lists every gap met, for the preflight table.
     """
 
@@ -57,4 +59,5 @@ class Facts:
     defaults: Mapping[str, Mapping[str, str] | Gap]
     mounts: Mapping[str, Mount | Gap | None] = field(default_factory=dict)
     job_states: Mapping[str, Mapping[str, str] | Gap | None] = field(default_factory=dict)
+    dumps: Mapping[str, DumpFolder | Gap | None] = field(default_factory=dict)
     gaps: tuple[Gap, ...] = ()

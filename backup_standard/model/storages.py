@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Storage:
-    """A storage's definition. ``is_mountpoint`` is "" when unset, else "yes" or the path that must be mounted."""
+    """A storage's definition. ``is_mountpoint`` is "" when unset, else "yes" or the path that must be mounted.
+
+    ``subfolders`` are content types that lie elsewhere below the path than usual (``content-dirs``).
+    """
 
     id: str
     type: str
@@ -19,10 +22,18 @@ class Storage:
     shared: bool = False
     is_mountpoint: str = ""
     prune: Mapping[str, int] | None = None
+    subfolders: Mapping[str, str] = field(default_factory=dict)
 
     def on(self, node: str) -> bool:
         """Whether the definition makes it available on that node."""
         return not self.disabled and (self.nodes is None or node in self.nodes)
+
+    @property
+    def dump_folder(self) -> str | None:
+        """The folder of its archives, None when it is no directory or holds none (upstream: PVE/Storage/Plugin.pm)."""
+        if not self.path or "backup" not in self.content:
+            return None
+        return f"{self.path.rstrip('/')}/{self.subfolders.get('backup', 'dump').strip('/')}"
 
     def __str__(self) -> str:
         return f"storage {self.id}"

@@ -18,6 +18,7 @@ from backup_standard.hosts import Recorder
 from backup_standard.inventory.schema import Inventory
 from backup_standard.model import Gap, GuestKind, Mount
 from backup_standard.model.codec import facts_from_json, facts_to_json
+from backup_standard.model.dumps import log_name
 from lab.scripted_ssh import ScriptedSsh
 from tests import labsite
 
@@ -102,6 +103,12 @@ def test_a_healthy_site_is_read_whole(described: Any, tmp_path: Path) -> None:
     assert facts.mounts["pve1/local"].target == "/"
     assert facts.job_states["pve1/nightly-vm210"]["state"] == "stopped"
     assert facts.job_states["pve1/nightly-vm210"]["upid"] == tasks[0].upid
+
+    dump = facts.dumps["pve1/backup-hdd"]
+    file = dump.by_name[newest.filename]
+    assert (dump.path, file.head, file.device) == ("/mnt/backup/dump", "28b52ffd", dump.device)
+    assert file.size > 0
+    assert "Finished Backup of VM 210" in dump.by_name[log_name(newest.filename)].tail[-1]
 
     assert any("archives" in phrase for phrase in phrases)
     recorded = [json.loads(line)["command"] for line in (tmp_path / "commands.jsonl").read_text().splitlines()]

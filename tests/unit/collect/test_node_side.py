@@ -41,7 +41,7 @@ def mounts(*entries: Any) -> Any:
 
 
 BACKUP = ("/mnt/backup", "/dev/sdb1", "ext4", "rw", "/")
-STORAGE = Storage("backup-hdd", "dir", frozenset({"backup"}), path="/mnt/backup")
+STORAGE = Storage("backup-hdd", "dir", frozenset({"iso"}), path="/mnt/backup")
 
 
 def seen(storage: Any = STORAGE, **table: Any) -> Any:
