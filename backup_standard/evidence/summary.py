@@ -88,10 +88,12 @@ class Summary:
             self._said(self.rules(Outcome.ERROR), total, "ended in an error", "ended in an error"),
             self._said(self.rules(Outcome.NOT_RUN), total, "did not run", "did not run"),
         ]
-        subjects = len({row.subject for row in self.rows})
+        subjects, attested = len({row.subject for row in self.rows}), self.counts[Outcome.ATTESTED]
+        met = "all met or attested" if attested else "all met"
         said = [part for part in parts if part] or [
-            f"{total} of the standard's rules checked on {_many(subjects, 'subject')}, all met"
+            f"{total} of the standard's rules checked on {_many(subjects, 'subject')}, {met}"
         ]
+        said += [f"{_many(attested, 'check')} attested, not observed"] if attested else []
         advisories = self.counts[Outcome.ADVISORY]
         said += [_many(advisories, "advisory", "advisories")] if advisories else []
         said += [f"{_many(self.leftovers, 'temporary guest')} left behind"] if self.leftovers else []

@@ -13,6 +13,7 @@ class Outcome(StrEnum):
 
     PASS = "pass"  # noqa: S105 - an outcome, no secret
     ADVISORY = "advisory"
+    ATTESTED = "attested"
     NOT_RUN = "not run"
     UNKNOWN = "unknown"
     ERROR = "error"
@@ -21,7 +22,7 @@ class Outcome(StrEnum):
     @property
     def is_red(self) -> bool:
         """Whether it stands in the way of a good verdict."""
-        return self not in {Outcome.PASS, Outcome.ADVISORY}
+        return self not in {Outcome.PASS, Outcome.ADVISORY, Outcome.ATTESTED}
 
 
 _ORDER = list(Outcome)
@@ -78,7 +79,7 @@ class Verdict:
 
     @property
     def is_red(self) -> bool:
-        """Whether it fails the run: a must whose outcome is neither a pass nor an advisory."""
+        """Whether it fails the run: a must whose outcome is neither a pass, an advisory nor attested."""
         return self.level == "must" and self.outcome.is_red
 
 

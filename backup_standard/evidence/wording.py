@@ -9,7 +9,13 @@ from typing import Any
 from backup_standard.evidence.verdicts import Outcome, Verdict
 
 _WIDTH = 100
-_LABELS = {Outcome.UNKNOWN: "Unknown", Outcome.ERROR: "Error", Outcome.NOT_RUN: "Not run", Outcome.ADVISORY: "Advice"}
+_LABELS = {
+    Outcome.UNKNOWN: "Unknown",
+    Outcome.ERROR: "Error",
+    Outcome.NOT_RUN: "Not run",
+    Outcome.ADVISORY: "Advice",
+    Outcome.ATTESTED: "Attested",
+}
 _COMMANDS = frozenset(
     ["apt", "findmnt", "mount", "pct", "pvesh", "pvesm", "pveum", "qm", "systemctl", "umount", "vzdump"]
 )

@@ -23,6 +23,7 @@ def contradictions(inventory: Inventory) -> Iterator[Problem]:
     yield from _range(inventory)
     yield from _drills_have_ground(inventory)
     yield from _weakened(inventory)
+    yield from _attestations(inventory)
 
 
 def _temporary_vmids(inventory: Inventory) -> Iterator[Problem]:
@@ -72,6 +73,12 @@ def _weakened(inventory: Inventory) -> Iterator[Problem]:
     for place, rpo in objectives:
         if rpo > STANDARD_RPO and "VER-02" not in waived:
             yield place, f"weaker than the standard's {say_hours(STANDARD_RPO)}; remove it or add a waiver for VER-02"
+
+
+def _attestations(inventory: Inventory) -> Iterator[Problem]:
+    for place, one in enumerate(inventory.attestations):
+        if one.until < one.date:
+            yield ("attestations", place, "until"), "ends before it begins; until is the last day on which it counts"
 
 
 def say_hours(span: dt.timedelta) -> str:

@@ -13,6 +13,7 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -20,6 +21,8 @@ from backup_standard.errors import NotRun, OperatorError, Unknown
 from backup_standard.evidence.notes import Evidence
 from backup_standard.evidence.verdicts import Outcome, Planned, Verdict
 from backup_standard.evidence.wording import explain
+from backup_standard.inventory import attestations
+from backup_standard.plugin.session import run_of
 from backup_standard.plugin.subjects import EVIDENCE_KEY, NoSubject
 
 VERDICT = "verdict"
@@ -98,6 +101,8 @@ def _verdict(item: pytest.Item, row: Planned, report: pytest.TestReport, error: 
     notes = item.stash.get(EVIDENCE_KEY, Evidence())
     rule = rule_of(item)
     outcome, message = _outcome(row, report, error, notes)
+    if outcome is Outcome.UNKNOWN:
+        outcome, message = _attested(item, row, message)
     remedy = ""
     if outcome is Outcome.ADVISORY and error is None:
         remedy = notes.advised_remedy
@@ -123,6 +128,20 @@ def _outcome(
         found = Outcome.FAIL if row.level == "must" else Outcome.ADVISORY
         return found, _sentence(error)
     return Outcome.ERROR, str(error) if isinstance(error, OperatorError) else f"{type(error).__name__}: {error}"
+
+
+def _attested(item: pytest.Item, row: Planned, message: str) -> tuple[Outcome, str]:
+    """What an undecided row comes to: attested where the inventory holds a statement that counts on the site's day."""
+    run = run_of(item.config)
+    if run is None:
+        return Outcome.UNKNOWN, message
+    today = run.site.facts.taken_at.astimezone(ZoneInfo(run.inventory.site.timezone)).date()
+    callspec = getattr(item, "callspec", None)
+    names = {row.subject, callspec.id} if callspec else {row.subject}
+    found = attestations.look_up(run.inventory, row.rule, names, today)
+    if found.valid:
+        return Outcome.ATTESTED, f"{attestations.say(found.valid)}\nNot observed: {message}"
+    return Outcome.UNKNOWN, f"{message}; {found.why_not}" if found.why_not else message
 
 
 def _sentence(error: BaseException) -> str:

@@ -44,6 +44,8 @@ def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -
         return "passed", "", "PASSED"
     if verdict.outcome is Outcome.ADVISORY:
         return "advisory", "a", ("ADVISORY", {"yellow": True})
+    if verdict.outcome is Outcome.ATTESTED:
+        return "attested", "A", ("ATTESTED", {"yellow": True})
     if verdict.outcome in _LETTERS and report.failed:
         letter, word = _LETTERS[verdict.outcome]
         return "failed", letter, (word, {"red": True})
@@ -81,7 +83,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def _say_row(terminal: Any, verdict: Verdict) -> None:
-    colour = {"yellow": True} if verdict.outcome is Outcome.ADVISORY else {"red": True}
+    colour = {"red": True} if verdict.outcome.is_red else {"yellow": True}
     terminal.write_line(f"{verdict.outcome.upper():<9}{verdict.rule}  {verdict.subject}", **colour)
     for line in textwrap.wrap(" ".join(verdict.message.split()), 108):
         terminal.write_line(f"         {line}")

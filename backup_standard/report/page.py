@@ -21,6 +21,7 @@ _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 _COUNTED = {
     Outcome.PASS: "checks passed",
     Outcome.ADVISORY: "advisories",
+    Outcome.ATTESTED: "checks attested",
     Outcome.NOT_RUN: "checks not run",
     Outcome.UNKNOWN: "checks undecided",
     Outcome.ERROR: "checks in error",
@@ -29,6 +30,7 @@ _COUNTED = {
 _LEGEND = {
     Outcome.PASS: "the rule holds for this subject",
     Outcome.ADVISORY: "the rule holds or is only recommended; there is something to know",
+    Outcome.ATTESTED: "it could not be observed; a named person vouches for it until a date; never counted as met",
     Outcome.FAIL: "the rule does not hold",
     Outcome.UNKNOWN: "it could not be observed; never counted as met",
     Outcome.ERROR: "the check itself could not be carried out",
@@ -58,6 +60,7 @@ def body(folder: RunFolder) -> str:
             _numbers(summary, len(drilled)),
             _about(folder, run, zone),
             section("What has to be mended", rules.to_mend(rows), "mend"),
+            section("Attested, not observed", rules.attested(rows), "attested"),
             section("Left behind on the site", _list(run.get("leftovers") or ()), "leftovers"),
             section("Restore drills", drills.overview(drilled, folder.path, zone), "drills"),
             section("Each drill", drills.details(drilled, folder.path, zone), "each-drill"),
@@ -93,8 +96,8 @@ def _verdict(summary: Summary) -> str:
 
 def _numbers(summary: Summary, drilled: int) -> str:
     all_rules = {row.rule for row in summary.rows}
-    red = {row.rule for row in summary.rows if row.is_red}
-    numbers = [(f"{len(all_rules) - len(red)} of {len(all_rules)}", "rules met")]
+    unmet = {row.rule for row in summary.rows if row.is_red or row.outcome is Outcome.ATTESTED}
+    numbers = [(f"{len(all_rules) - len(unmet)} of {len(all_rules)}", "rules met")]
     counts = ((outcome, summary.counts[outcome]) for outcome in Outcome)
     always = {Outcome.PASS, Outcome.FAIL}
     numbers += [(str(count), _COUNTED[outcome]) for outcome, count in counts if count or outcome in always]

