@@ -29,6 +29,7 @@ class Faults:
     def __init__(self, machinery: Machinery, folders: Folders) -> None:
         self._machinery, self._folders = machinery, folders
         self._broken: dict[int, str] = {}
+        self._damaged: dict[str, str] = {}
         machinery.hypervisor.before_start = self._before_start
 
     def cause(self, name: str, vmid: int | None) -> str:
@@ -89,10 +90,13 @@ class Faults:
         found = [
             file for file in node.listdir(DUMP) if pattern in file.name and file.name.endswith((".vma.zst", ".tar.zst"))
         ]
-        if not found:
-            raise LabError(f"guest {guest.vmid} has no archive in {DUMP}")
-        newest = max(found, key=lambda file: file.name)
+        if len(found) < 2:
+            raise LabError(
+                f"guest {guest.vmid} has no older archive in {DUMP} to mend the newest by; 'reset' makes some"
+            )
+        *_, sound, newest = sorted(found, key=lambda file: file.name)
         path = f"{DUMP}/{newest.name}"
+        self._damaged[path] = f"{DUMP}/{sound.name}"
         self._node("cp", "-p", path, f"{path}.copy")
         self._node("mv", f"{path}.copy", path)
         return path, newest.size
@@ -116,7 +120,7 @@ class Faults:
     def _in_guest(self, vmid: int, verb: str, unit: str) -> None:
         arguments = {"path": "/bin/systemctl", "arg": [verb, unit]}
         try:
-            self._machinery.hypervisor.agent(vmid, "guest-exec", arguments, 10.0)
+            self._machinery.hypervisor.guests.get(vmid).agent("guest-exec", arguments, 10.0)
         except (AgentError, AgentSilent) as error:
             raise LabError(f"the agent of guest {vmid} did not take 'systemctl {verb} {unit}': {error}") from error
 
@@ -135,7 +139,7 @@ class Faults:
         return f"{self._folders.state / 'drill-password'} holds a password that no guest takes"
 
     def clear(self, _vmid: int | None) -> str:
-        """Undo what can be undone (damaged archives stay as they are)."""
+        """Undo all faults; a damaged archive becomes the good one again that the night before it shares."""
         self._machinery.hypervisor.silent_agents.clear()
         right = (self._folders.keys / "drill-password").read_text().strip()
         write_secret(self._folders.state / "drill-password", right)
@@ -146,7 +150,10 @@ class Faults:
         self._plug_in()
         self._node("mount", "-o", "remount,rw", BACKUP_MOUNT)
         self._node("rm", "-f", FILLER)
-        return "all faults are undone (archives that were damaged stay damaged; 'python -m lab reset' brings good ones)"
+        for path, sound in self._damaged.items():
+            self._node("ln", "-f", sound, path)
+        self._damaged.clear()
+        return "all faults are undone"
 
     def _plug_in(self) -> None:
         if BACKUP_MOUNT in self._machinery.hypervisor.node.mountpoints():
