@@ -108,6 +108,11 @@ class _Inside:
         self.send, self.recv, self.settimeout = channel.send, channel.recv, channel.settimeout
         self.getpeername = channel.getpeername
 
+    @property
+    def _closed(self) -> bool:
+        """Whether it ended: paramiko asks its sockets so when it stops."""
+        return bool(self._channel.closed)
+
     def close(self) -> None:
         """Close the channel if its connection still stands."""
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):

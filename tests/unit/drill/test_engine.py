@@ -14,7 +14,7 @@ from backup_standard.drill.engine import STEPS, TEARDOWN, Drill
 from backup_standard.drill.progress import Event
 from backup_standard.errors import ConnectionFailed, NotRun
 from lab.scripted.guest import ScriptedGuest
-from tests.unit.drill.conftest import Ground
+from tests.drillground import Ground
 
 EVERY_STEP = (*STEPS, TEARDOWN)
 

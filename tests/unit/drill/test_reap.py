@@ -14,7 +14,7 @@ from backup_standard.drill import reap, teardown
 from backup_standard.drill.claims import Claims, Owner
 from backup_standard.drill.engine import STEPS, TEARDOWN, Drill
 from backup_standard.errors import NotRun
-from tests.unit.drill.conftest import Ground
+from tests.drillground import Ground
 
 
 class Killed(BaseException):
