@@ -11,11 +11,13 @@ from typing import Any
 from backup_standard.collect import shapes
 from backup_standard.collect.dumps import read_dump
 from backup_standard.collect.site import with_gaps_listed
+from backup_standard.collect.vzdump_tasks import look_back
+from backup_standard.collect.watching import read_journal
 from backup_standard.errors import ConnectionFailed, LoginRefused, Untrusted
 from backup_standard.hosts import Host, node_client, node_host
 from backup_standard.hosts.backend import Notes
 from backup_standard.inventory.schema import Inventory
-from backup_standard.model import DumpFolder, Facts, Gap, Mount, Node, Storage
+from backup_standard.model import DumpFolder, Facts, Gap, JournalLine, Mount, Node, Storage
 
 _STATES = "/var/lib/pve-manager/jobs"
 _LIVES = 4
@@ -24,11 +26,12 @@ _LIVES = 4
 
 @dataclass
 class NodeSide:
-    """What one node showed; keys are storage ids and job ids."""
+    """What one node showed; keys are storage ids and job ids. ``journal`` None: SSH is not the way to it."""
 
     mounts: dict[str, Mount | Gap | None] = field(default_factory=dict)
     job_states: dict[str, Mapping[str, str] | Gap | None] = field(default_factory=dict)
     dumps: dict[str, DumpFolder | Gap | None] = field(default_factory=dict)
+    journal: tuple[JournalLine, ...] | Gap | None = None
 
 
 def read_node_sides(
@@ -46,7 +49,9 @@ def read_node_sides(
         mounts |= {f"{name}/{storage}": mount for storage, mount in side.mounts.items()}
         states |= {f"{name}/{job}": state for job, state in side.job_states.items()}
         dumps |= {f"{name}/{storage}": dump for storage, dump in side.dumps.items()}
-    return with_gaps_listed(replace(facts, mounts=mounts, job_states=states, dumps=dumps))
+    journals = dict(facts.journals)
+    journals |= {name: side.journal for name, side in zip(names, sides, strict=True) if side.journal is not None}
+    return with_gaps_listed(replace(facts, mounts=mounts, job_states=states, dumps=dumps, journals=journals))
 
 
 def _side(inventory: Inventory, facts: Facts, name: str, recorder: Notes | None) -> NodeSide:
@@ -57,23 +62,28 @@ def _side(inventory: Inventory, facts: Facts, name: str, recorder: Notes | None)
         return _unseen(storages, jobs, Gap(f"the mounts of node {name}", f"node {name} is offline", f"{name} online"))
     if name not in inventory.nodes:
         need = f"SSH to it: in the inventory, nodes: {{{name}: {{ssh: root@HOST}}}}"
-        return _unseen(storages, jobs, Gap(f"the mounts of node {name}", "the inventory has no SSH for it", need))
+        gap = Gap(f"the mounts of node {name}", "the inventory has no SSH for it", need)
+        return _unseen(storages, jobs, gap, by_ssh=False)
     try:
         with node_client(inventory, name) as client:
-            return look(node_host(client, name, recorder), storages, jobs)
+            host = node_host(client, name, recorder)
+            side = look(host, storages, jobs)
+            side.journal = read_journal(host, name, look_back(facts.taken_at))
+            return side
     except (Untrusted, LoginRefused):
         raise
     except ConnectionFailed as problem:
         return _unseen(storages, jobs, Gap(f"the mounts of node {name}", problem.what, f"SSH: {problem.where}"))
 
 
-def _unseen(storages: list[Storage], jobs: list[str], gap: Gap) -> NodeSide:
+def _unseen(storages: list[Storage], jobs: list[str], gap: Gap, *, by_ssh: bool = True) -> NodeSide:
     states = replace(gap, fact=gap.fact.replace("the mounts", "the job states"))
     files = replace(gap, fact=gap.fact.replace("the mounts", "the archives as files"))
     return NodeSide(
         {storage.id: gap for storage in storages},
         dict.fromkeys(jobs, states),
         {storage.id: files for storage in storages if storage.dump_folder},
+        replace(gap, fact=gap.fact.replace("the mounts", "the journal")) if by_ssh else None,
     )
 
 

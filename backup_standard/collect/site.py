@@ -12,10 +12,11 @@ from backup_standard.collect import shapes
 from backup_standard.collect.reader import Reader
 from backup_standard.collect.rights import Completeness, read_completeness
 from backup_standard.collect.schedules import read_jobs
-from backup_standard.collect.vzdump_tasks import read_tasks
+from backup_standard.collect.vzdump_tasks import look_back, read_changes, read_tasks
+from backup_standard.collect.watching import ask_journal, read_notifications
 from backup_standard.errors import ApiError
 from backup_standard.inventory.schema import Inventory
-from backup_standard.model import Archive, BackupJob, Facts, Gap, Guest, Node, Storage, StorageStatus
+from backup_standard.model import Archive, BackupJob, Facts, Gap, Guest, JournalLine, Node, Storage, StorageStatus
 
 Tell = Callable[[str], None]
 
@@ -60,6 +61,9 @@ def read_site(reader: Reader, inventory: Inventory, tell: Tell) -> Facts:
         archives=archives,
         tasks=tasks,
         defaults=defaults,
+        journals=_journals(reader, inventory, nodes, moment),
+        changes=read_changes(reader, _watched(inventory, guests, online)),
+        notifications=read_notifications(reader),
         gaps=tuple(gaps),
     )
     return with_gaps_listed(facts)
@@ -69,7 +73,8 @@ def with_gaps_listed(facts: Facts) -> Facts:
     """The same facts with every gap of every mapping in ``gaps``, once."""
     parts: Iterable[Any] = (
         facts.nodes, facts.guests, facts.jobs, facts.storages, facts.statuses, facts.archives, facts.tasks,
-        facts.defaults, facts.mounts, facts.job_states, facts.dumps,
+        facts.defaults, facts.mounts, facts.job_states, facts.dumps, facts.journals,
+        facts.changes,
     )  # fmt: skip
     found = list(facts.gaps)
     for part in parts:
@@ -194,6 +199,25 @@ def _defaults(reader: Reader, node: str, storage: str) -> Mapping[str, str] | Ga
     bare = reader.ask(fact, f"/nodes/{node}/vzdump/defaults")
     unnamed = "" if isinstance(bare, Gap) else str(bare.get("storage", ""))
     return shapes.texts({**answer, "storage": unnamed})
+
+
+def _journals(
+    reader: Reader, inventory: Inventory, nodes: Mapping[str, Node | Gap], moment: dt.datetime
+) -> dict[str, tuple[JournalLine, ...] | Gap]:
+    """The journals of those nodes that the inventory has no SSH for; the others are read over SSH."""
+    online = [node for node in nodes.values() if isinstance(node, Node) and node.online]
+    asked = [node for node in online if node.name not in inventory.nodes]
+    return {node.name: ask_journal(reader, node, look_back(moment)) for node in asked}
+
+
+def _watched(inventory: Inventory, guests: Mapping[int, Guest | Gap], online: list[str]) -> dict[int, str]:
+    """The guests whose changes matter to the policy's workflow, with their nodes."""
+    found = {}
+    for vmid, section in inventory.guests.items():
+        guest = guests.get(vmid)
+        if section.role in {"golden-template", "docker-host"} and isinstance(guest, Guest) and guest.node in online:
+            found[vmid] = guest.node
+    return found
 
 
 def _named_vmids(

@@ -13,10 +13,17 @@ from backup_standard.collect.rights import Completeness
 from backup_standard.model import BackupJob, Gap, Node, Task
 
 NIGHTS = 16
+_FAILED_LOGS = 200
+"""Logs read of tasks that did not end well, at most, newest first."""
 _PAGE = 500
 _PAGES = 40
 _LOGS_EACH = 3
 """Logs read of each guest (or, for tasks of several guests, of each such job): the last scheduled run is among them."""
+
+
+def look_back(moment: dt.datetime) -> int:
+    """The beginning (epoch seconds) of the window that tasks and journal are looked at in."""
+    return int((moment - dt.timedelta(days=NIGHTS)).timestamp())
 
 
 def read_tasks(
@@ -27,7 +34,7 @@ def read_tasks(
     jobs: Mapping[str, BackupJob] | Gap,
 ) -> dict[str, tuple[Task, ...] | Gap]:
     """The vzdump tasks of each node, newest first. A node whose list may be filtered is a gap."""
-    since = int((moment - dt.timedelta(days=NIGHTS)).timestamp())
+    since = look_back(moment)
     several = 1 if isinstance(jobs, Gap) else max(1, sum(len(job.includes) != 1 for job in jobs.values()))
     found: dict[str, tuple[Task, ...] | Gap] = {}
     for name, node in nodes.items():
@@ -69,9 +76,12 @@ def _listed(reader: Reader, node: str, since: int) -> list[Mapping[str, Any]]:
 
 
 def _worth_reading(listed: list[Mapping[str, Any]], several: int) -> list[str]:
-    """The newest few of each guest that the scheduler may have started: root@pam without a token (upstream)."""
+    """Those that did not end well, and the newest few of each guest that the scheduler may have started.
+
+    The scheduler is root@pam without a token (upstream).
+    """
     taken: dict[str, int] = defaultdict(int)
-    wanted = []
+    wanted = [str(raw["upid"]) for raw in listed if _went_wrong(raw)][:_FAILED_LOGS]
     for raw in listed:
         guest = str(raw.get("id", ""))
         if raw["user"] != "root@pam" or raw.get("tokenid"):
@@ -79,4 +89,29 @@ def _worth_reading(listed: list[Mapping[str, Any]], several: int) -> list[str]:
         if taken[guest] < (_LOGS_EACH if guest else _LOGS_EACH * several):
             taken[guest] += 1
             wanted.append(str(raw["upid"]))
-    return wanted
+    return list(dict.fromkeys(wanted))
+
+
+def _went_wrong(raw: Mapping[str, Any]) -> bool:
+    """Whether a task ended, and not with OK."""
+    return bool(raw.get("endtime")) and str(raw.get("status", "")) not in {"OK", "RUNNING"}
+
+
+CHANGING = frozenset(
+    {"qmcreate", "qmrestore", "qmtemplate", "qmconfig", "qmmove", "move_volume", "resize", "qmrollback", "vzcreate",
+     "vzrestore", "vztemplate", "vzrollback"}
+)  # fmt: skip
+"""Types of tasks after which a guest is another (upstream: PVE/API2/Qemu.pm, PVE/API2/LXC.pm)."""
+
+
+def read_changes(reader: Reader, guests: Mapping[int, str]) -> dict[int, tuple[Task, ...] | Gap]:
+    """The finished tasks that changed each guest (given with its node), newest first, as far as the node remembers."""
+
+    def read(vmid: int) -> tuple[Task, ...] | Gap:
+        path = f"/nodes/{guests[vmid]}/tasks"
+        answer = reader.ask(f"the tasks of guest {vmid}", path, vmid=vmid, source="all", limit=_PAGE)
+        if isinstance(answer, Gap):
+            return answer
+        return tuple(shapes.task(raw, None) for raw in answer if raw["type"] in CHANGING and raw.get("endtime"))
+
+    return dict(zip(guests, reader.each(read, guests), strict=True))

@@ -8,6 +8,7 @@ from backup_standard.model.jobs import BackupJob, IncludedVolume
 from backup_standard.model.nodes import Mount, Node
 from backup_standard.model.storages import Storage, StorageStatus
 from backup_standard.model.tasks import Task
+from backup_standard.model.watching import JournalLine, NotificationMatcher, Notifications, NotificationTarget
 
 __all__ = [
     "Archive",
@@ -19,8 +20,12 @@ __all__ = [
     "Guest",
     "GuestKind",
     "IncludedVolume",
+    "JournalLine",
     "Mount",
     "Node",
+    "NotificationMatcher",
+    "NotificationTarget",
+    "Notifications",
     "Storage",
     "StorageStatus",
     "Task",

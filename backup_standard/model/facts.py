@@ -5,34 +5,18 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-from backup_standard.errors import Unknown
 from backup_standard.model.archives import Archive
 from backup_standard.model.dumps import DumpFolder
+from backup_standard.model.gaps import Gap, known
 from backup_standard.model.guests import Guest
 from backup_standard.model.jobs import BackupJob
 from backup_standard.model.nodes import Mount, Node
 from backup_standard.model.storages import Storage, StorageStatus
 from backup_standard.model.tasks import Task
+from backup_standard.model.watching import JournalLine, Notifications
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Gap:
-    """A fact that could not be read: why, and which privilege or access would show it."""
-
-    fact: str
-    reason: str
-    need: str = ""
-
-
-def known(value: T | Gap) -> T:
-    """The value, or :class:`Unknown` when it is a gap."""
-    if isinstance(value, Gap):
-        raise Unknown(value.fact, reason=value.reason, need=value.need)
-    return value
+__all__ = ["Facts", "Gap", "known"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +28,9 @@ class Facts:
     when the path is not there); ``tasks`` (vzdump tasks of the look-back window, logs included) by node;
     ``defaults`` (the node's vzdump defaults) by node; ``job_states`` (state files, read over SSH) by "node/job";
     ``dumps`` (the files of its dump folder, read over SSH; None when the folder is not there) by "node/storage";
+    ``journals`` (errors of backups in the look-back window) by node; ``changes`` (tasks that changed a guest whose
+    changes matter: golden template, Docker host) by VMID; ``notifications`` None where they were not asked for;
+    ``looked_at`` are the moments of earlier full audits of this client, as their run folders say;
     ``gaps`` lists every gap met, for the preflight table.
     """
 
@@ -60,4 +47,8 @@ class Facts:
     mounts: Mapping[str, Mount | Gap | None] = field(default_factory=dict)
     job_states: Mapping[str, Mapping[str, str] | Gap | None] = field(default_factory=dict)
     dumps: Mapping[str, DumpFolder | Gap | None] = field(default_factory=dict)
+    journals: Mapping[str, tuple[JournalLine, ...] | Gap] = field(default_factory=dict)
+    changes: Mapping[int, tuple[Task, ...] | Gap] = field(default_factory=dict)
+    notifications: Notifications | Gap | None = None
+    looked_at: tuple[dt.datetime, ...] = ()
     gaps: tuple[Gap, ...] = ()

@@ -15,6 +15,7 @@ from lab.scripted.units import JournalEntry, render
 FORMS = {"json", "cat", "short", "short-iso"}
 SHORT = {"-t": "--identifier", "-u": "--unit", "-o": "--output", "-n": "--lines", "-p": "--priority", "-S": "--since",
          "-U": "--until", "-r": "--reverse"}
+PRIORITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 FLAGS = {"--reverse", "--no-pager", "--quiet", "-q", "--utc", "--all", "-a", "--system", "--no-hostname"}
 
 
@@ -93,9 +94,9 @@ def _take(context: Context, query: Query, option: str, value: str) -> bool:
     elif option == "--output":
         query.form = value
     elif option == "--priority":
-        query.priority = int(value)
+        query.priority = PRIORITIES.index(value) if value in PRIORITIES else int(value)
     else:
-        return False
+        return option == "--output-fields"  # every field is printed anyway
     return True
 
 

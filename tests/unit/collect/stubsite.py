@@ -64,6 +64,7 @@ def node(name: str, zone: str = "Europe/Berlin") -> dict[str, Route]:
         f"/nodes/{name}/time": lambda _params: {"timezone": zone, "time": int(time.time())},
         f"/nodes/{name}/storage": [],
         f"/nodes/{name}/tasks": [],
+        f"/nodes/{name}/syslog": [],
         f"/nodes/{name}/vzdump/defaults": {"storage": "local", "compress": "0"},
     }
 

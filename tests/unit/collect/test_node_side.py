@@ -171,7 +171,8 @@ def test_nodes_that_cannot_be_looked_into_are_gaps() -> None:
         "pve2/backup-hdd": Gap("the mounts of node pve2", "node pve2 is offline", "pve2 online"),
     }
     assert facts.job_states["pve2/j"].fact == "the job states of node pve2"
-    assert len(facts.gaps) == 4
+    assert facts.journals == {"pve2": Gap("the journal of node pve2", "node pve2 is offline", "pve2 online")}
+    assert len(facts.gaps) == 5
 
 
 def test_without_storages_and_jobs_there_is_nothing_to_look_for() -> None:
