@@ -112,7 +112,8 @@ class Agent:
         result = self._results.pop(int(str(arguments["pid"])), None)
         if result is None:
             raise AgentError(f"PID {arguments['pid']} does not exist")
-        answer: dict[str, object] = {"exited": True, "exitcode": result.rc}
+        how = {"exitcode": result.rc} if result.rc >= 0 else {"signal": -result.rc}
+        answer: dict[str, object] = {"exited": True, **how}
         for key, text in (("out-data", result.stdout), ("err-data", result.stderr)):
             if text:
                 answer[key] = base64.b64encode(text.encode()).decode()

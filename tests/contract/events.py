@@ -65,6 +65,11 @@ def copying(name: str) -> Event:
     return begun
 
 
+def clock(moment: int) -> Event:
+    """Time goes on to a moment, in seconds since the epoch."""
+    return lambda replay: replay.set_clock(moment)
+
+
 def then(*events: Event) -> Event:
     def both(replay: Replay) -> None:
         for event in events:

@@ -29,6 +29,9 @@ from tests.contract.recorded_state import (
 )
 from tests.contract.recordings import Recorded
 
+EVENINGS = {"9.2": 1795467000, "8.4": 1795469040}
+"""When the releases were recorded, in seconds since the epoch."""
+
 
 @dataclass
 class Stage:
@@ -50,14 +53,27 @@ class Stage:
     tokens: bool = True
 
 
-def make_hypervisor(release: str) -> MemoryHypervisor:
+class StillNode(MemoryNode):
+    """A node whose clock stands until somebody sets ``moment`` (seconds since the epoch)."""
+
+    def __init__(self, name: str, moment: float) -> None:
+        self.moment = moment
+        super().__init__(name)
+
+    def now(self) -> float:
+        """The moment it was set to."""
+        return self.moment
+
+
+def make_hypervisor(release: str, now: int) -> MemoryHypervisor:
     """An empty node with the recorded network and disks."""
-    node = MemoryNode(NODES[release])
+    node = StillNode(NODES[release], now)
     node.host.network.links("")["vmbr0"].addresses = ["10.9.0.1/24"]
     node.files.write("/etc/network/interfaces", INTERFACES.encode())
     node.files.write("/etc/resolv.conf", b"nameserver 10.9.0.1\n")
     node.files.makedirs("/var/lib/vz/import")
     node.files.write("/var/lib/vz/import/guest.raw", bytes(512))
+    node.files.entry("/var/lib/vz/import/guest.raw").ctime = 1795466296
     node.files.makedirs("/srv/prunelab/dump")
     node.files.makedirs(DUMP)
     return MemoryHypervisor(node)
@@ -65,8 +81,7 @@ def make_hypervisor(release: str) -> MemoryHypervisor:
 
 def make_site(release: str, stage: Stage, now: int) -> tuple[Site, MemoryHypervisor]:
     """Build the site; ``now`` is the node's clock in seconds since the epoch."""
-    hypervisor = make_hypervisor(release)
-    hypervisor.node.skew = now - hypervisor.node.now()
+    hypervisor = make_hypervisor(release, now)
     site = Site(hypervisor, "8.4" if release == "8.4" else "9.2", NODES[release])
     site.timezone, site.address, site.auth_delay = "UTC", "10.9.0.1", 0
     site.patience.lock, site.patience.header, site.patience.agent = 0.2, 0.0, 0.02
@@ -184,8 +199,8 @@ def mount_small(hypervisor: MemoryHypervisor, path: str, size: int) -> None:
 
 
 def first_moment(records: tuple[Recorded, ...]) -> int:
-    """When a recording began, told by its first task; otherwise the evening all of them were made."""
+    """When a recording began, told by its first task; otherwise the evening it was made."""
     for record in records:
         if isinstance(record.data, str) and record.data.startswith("UPID:"):
             return int(record.data.split(":")[4], 16)
-    return 1795467000
+    return EVENINGS[records[0].release]

@@ -15,6 +15,7 @@ from lab.memory import MemoryHypervisor
 from lab.pve.server import Server
 from lab.pve.site import Site
 from tests.contract.comparing import Got
+from tests.contract.recorded_site import StillNode
 from tests.contract.recorded_state import SECRETS
 from tests.contract.recordings import Recorded
 from tests.contract.scenes import Scene
@@ -72,8 +73,8 @@ class Replay:
     def set_clock(self, moment: int) -> None:
         """Put the node's clock on a moment (seconds since the epoch), never back."""
         node = self.hypervisor.node
-        if moment > node.now():
-            node.skew += moment + 0.01 - node.now()
+        assert isinstance(node, StillNode)
+        node.moment = max(node.moment, moment)
 
     def named(self, text: str) -> str:
         """A text with the names things have here."""

@@ -14,6 +14,7 @@ from tests.contract.events import (
     Event,
     auto_job,
     booted,
+    clock,
     copying,
     damaged,
     jobs,
@@ -138,6 +139,7 @@ SCENES: Mapping[tuple[str, str], Scene] = {
     ("9.2", "13-permission-matrix"): Scene(
         Stage(DRILL, archives=("vzdump-qemu-200-2026_11_23-20_46_15.vma.zst", f"vzdump-qemu-200-{ZSTD}")),
         {"[all] list backups": then(RENOTED, jobs("13-permission-matrix", 2)),
+         "[no-VM.Config.Network] jobs": clock(1795467900),
          **{f"[no-{priv}] list backups": role(DRILL - {priv}) for priv in MATRIX}},
         aliases={LZO: ZSTD},
     ),
