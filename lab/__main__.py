@@ -111,6 +111,9 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
         return COMMANDS[given.command](given, Folders.of_user())
+    except KeyboardInterrupt:
+        print("lab: interrupted; what this command had started is stopped", file=sys.stderr)  # noqa: T201
+        return 130
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)  # noqa: T201
         return 1

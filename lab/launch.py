@@ -49,8 +49,10 @@ def service(folders: Folders) -> Identity | None:
 
 def running(folders: Folders) -> Mapping[str, Any]:
     """Return the record of the running lab; LabError when there is none."""
-    if service(folders) is None or not folders.record.exists():
+    if service(folders) is None:
         raise LabError("the lab is not up; start it with: python -m lab up")
+    if not folders.record.exists():
+        raise LabError(f"the lab is being started; its progress is in {folders.logs / 'service.log'}")
     record: Mapping[str, Any] = json.loads(folders.record.read_text())
     return record
 
@@ -62,6 +64,8 @@ def control_socket(record: Mapping[str, Any]) -> Path:
 
 def up(folders: Folders, ports: Ports, version: str) -> int:
     """Start the service and show its progress until the site answers; Ctrl-C stops all of it again."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     with alone(folders):
         if service(folders) is not None:
             raise LabError("the lab is up already; see 'python -m lab status', or stop it with 'python -m lab down'")
@@ -97,6 +101,10 @@ def up(folders: Folders, ports: Ports, version: str) -> int:
             _stop(process)
             clean(folders)
             raise
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _settled(pid: int, line: Sequence[str]) -> Identity | None:
