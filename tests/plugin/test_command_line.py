@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from tests.plugin.conftest import LEAN, Project
+from tests.plugin.conftest import LEAN, ROOT, Project
 
 pytest_plugins = ["pytester"]
 
@@ -65,3 +69,17 @@ def test_our_options_stand_in_one_group(project: Project) -> None:
 
 def test_our_marker_is_known(project: Project) -> None:
     project.pytester.runpytest(*LEAN, "--markers").stdout.fnmatch_lines(["@pytest.mark.rule(id, level, tag): *"])
+
+
+def test_inventory_elsewhere_with_a_space_says_how_to_write_it(tmp_path: Path) -> None:
+    inventory = tmp_path / "acme.yaml"
+    inventory.touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "backup_standard.plugin.elsewhere", "--inventory", str(inventory)],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 4
+    assert f"write --inventory={inventory} (with an equals sign)" in done.stderr
