@@ -1,0 +1,205 @@
+"""A guest that the policy demands backups of: who it is, which jobs back it up, when, and what retention keeps."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from functools import cached_property
+from zoneinfo import ZoneInfo
+
+from backup_standard.audit import planned, retention
+from backup_standard.audit.coverage import Coverage, cover, raise_if_hidden, say_jobs
+from backup_standard.audit.jobs import JobOnNode, node_zone
+from backup_standard.errors import Unknown
+from backup_standard.inventory.schema import GuestSection, Inventory
+from backup_standard.model import Facts, Gap, GuestKind
+from backup_standard.model import Guest as SeenGuest
+from backup_standard.model.facts import known
+
+
+@dataclass(frozen=True)
+class PlannedGuest:
+    """One mandatory guest: declared in the inventory, or found on the site without being classified there.
+
+    What was not read raises Unknown when asked for.
+    """
+
+    vmid: int
+    inventory: Inventory
+    facts: Facts
+    section: GuestSection | None = None
+
+    @property
+    def role(self) -> str:
+        """The declared role, or "unclassified"."""
+        return self.section.role if self.section else "unclassified"
+
+    @property
+    def rpo(self) -> dt.timedelta:
+        """The greatest age its newest archive may have."""
+        own = self.section.rpo if self.section else None
+        return own or self.inventory.policy.rpo
+
+    @property
+    def keep_nights(self) -> int:
+        """How many distinct nights the policy wants kept."""
+        return self.inventory.policy.keep_nights
+
+    @property
+    def backup_storage(self) -> str:
+        """The policy storage."""
+        return self.inventory.policy.storage
+
+    @property
+    def exists(self) -> bool:
+        """Whether the site has a guest of that VMID. Unknown when it may merely be hidden."""
+        if self.vmid not in self.facts.guests:
+            raise_if_hidden(self.facts, f"whether guest {self.vmid} exists", "VM.Audit")
+            return False
+        return True
+
+    @property
+    def seen(self) -> SeenGuest:
+        """The guest as the site shows it. Unknown when it does not."""
+        if not self.exists:
+            raise Unknown(f"guest {self.vmid}", reason="the site has no guest of that VMID")
+        return known(self.facts.guests[self.vmid])
+
+    @property
+    def node(self) -> str:
+        """The node where it lives now."""
+        return self.seen.node
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """That node's time zone."""
+        return node_zone(self.facts, self.node)
+
+    @property
+    def now(self) -> int:
+        """The node's clock (epoch seconds) when the facts were taken; ages are measured against it."""
+        node = self.facts.nodes.get(self.node)
+        return node.now if node and not isinstance(node, Gap) and node.now else int(self.facts.taken_at.timestamp())
+
+    # --- jobs -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def coverage(self) -> Coverage:
+        """Which jobs back it up to the policy storage, and why others do not."""
+        return cover(self.facts, self.vmid, self.node, self.backup_storage)
+
+    @property
+    def jobs(self) -> tuple[JobOnNode, ...]:
+        """The enabled jobs that include it, run on its node and write to the policy storage."""
+        return self.coverage.jobs
+
+    @property
+    def no_job(self) -> str:
+        """The sentence for a guest without such a job."""
+        return f"no enabled job backs {self} up to storage {self.backup_storage}: {self.coverage}"
+
+    @property
+    def job_names(self) -> str:
+        """The ids of those jobs."""
+        return say_jobs(self.jobs)
+
+    @property
+    def first_job(self) -> str:
+        """The id of the first of those jobs; the standard's own name for it where there is none."""
+        return self.jobs[0].id if self.jobs else f"nightly-vm{self.vmid}"
+
+    @property
+    def zstd_jobs(self) -> tuple[JobOnNode, ...]:
+        """Those of the jobs that compress with zstd."""
+        return tuple(job for job in self.jobs if job.compression == "zstd")
+
+    @property
+    def compressions(self) -> dict[str, str]:
+        """The compression of each job, by job id."""
+        return {job.id: job.compression for job in self.jobs}
+
+    def say_compressions(self) -> str:
+        """The same in words."""
+        return ", ".join(f"job {job} uses {compression}" for job, compression in self.compressions.items())
+
+    @cached_property
+    def plan(self) -> planned.NightPlan:
+        """The coming nights of all its jobs together."""
+        return planned.plan([job.job for job in self.jobs], self.now, self.zone)
+
+    @property
+    def schedules(self) -> dict[str, str]:
+        """The schedule of each job, by job id."""
+        return {job.id: job.job.schedule for job in self.jobs}
+
+    @property
+    def summertime_advice(self) -> str:
+        """What to know of the nights that summer time takes away; empty when there are none."""
+        if not self.plan.skipped:
+            return ""
+        nights = ", ".join(night.isoformat() for night in self.plan.skipped)
+        return f"on the night of {nights} the clock jumps over the planned time, and Proxmox makes no backup of {self}"
+
+    @property
+    def summertime_remedy(self) -> str:
+        """The command that creates a companion job for those nights; empty when there are none."""
+        skipped = self.plan.skipped
+        if not skipped or not self.jobs:
+            return ""
+        last_sunday_in_march = all(night.month == 3 and night.day > 24 and night.weekday() == 6 for night in skipped)  # noqa: PLR2004
+        schedule = "sun *-3-25..31 03:00" if last_sunday_in_march else f"{skipped[0].isoformat()} 03:00"
+        return self.jobs[0].command_for_companion(schedule, self.vmid)
+
+    # --- retention --------------------------------------------------------------------------------------------
+
+    @property
+    def retentions(self) -> dict[str, str]:
+        """The effective retention of each job, by job id."""
+        return {job.id: str(job.retention) for job in self.jobs}
+
+    @cached_property
+    def planned_runs(self) -> list[retention.Run]:
+        """Every planned backup of the guest on the policy storage, with the retention that follows it."""
+        return [
+            retention.Run(start, job.retention)
+            for job in self.jobs
+            for start in planned.coming_starts(job.job, self.now, self.zone)
+        ]
+
+    @cached_property
+    def kept(self) -> retention.Window:
+        """What is left right after pruning, by simulation of the planned runs."""
+        return retention.simulate(self.planned_runs, self.zone)
+
+    @cached_property
+    def kept_with_manual_backups(self) -> retention.Window:
+        """The same with one extra backup by hand each week."""
+        return retention.simulate(retention.with_weekly_manual_backup(self.planned_runs), self.zone)
+
+    @property
+    def retention_advice(self) -> str:
+        """What to know where backups by hand would push nights out; empty where they would not."""
+        if self.kept_with_manual_backups.nights >= self.keep_nights or self.kept.nights < self.keep_nights:
+            return ""
+        return (
+            f"one backup by hand a week shrinks what is kept of {self} "
+            f"to {self.kept_with_manual_backups.nights} nights; keep-daily counts nights instead of archives"
+        )
+
+    @property
+    def retention_remedy(self) -> str:
+        """The command that sets retention by nights on the first job."""
+        return f"pvesh set /cluster/backup/{self.first_job} --prune-backups keep-daily={max(self.keep_nights, 14)}"
+
+    @property
+    def name(self) -> str:
+        """Its name on the site, else in the inventory, else its role."""
+        seen = self.facts.guests.get(self.vmid)
+        if seen and not isinstance(seen, Gap) and seen.name:
+            return seen.name
+        return (self.section.name if self.section else None) or self.role
+
+    def __str__(self) -> str:
+        seen = self.facts.guests.get(self.vmid)
+        is_container = bool(seen and not isinstance(seen, Gap) and seen.kind is GuestKind.LXC)
+        return f"{'CT' if is_container else 'VM'} {self.vmid} ({self.name})"
