@@ -31,7 +31,7 @@ class Agent:
             raise
         return True
 
-    def run(self, argv: Sequence[str], *, timeout: float = 30.0) -> Ran:
+    def run(self, argv: Sequence[str], *, timeout: float = 60.0) -> Ran:
         """Run a command in the guest as its agent's account (root) and wait; ``timeout`` in seconds.
 
         A program that does not exist makes the real API fail with 596 and no text, so it counts as exit status 127.

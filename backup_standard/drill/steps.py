@@ -30,10 +30,8 @@ from backup_standard.quantities import say_duration, say_size
 
 Observed = dict[str, Any]
 
-RESTORE_TIMEOUT = 6 * 3600.0
-SERVICES_TIMEOUT = 90.0
-NETWORK_TIMEOUT = 60.0
-LOGIN_TIMEOUT = 180.0
+RESTORE_TIMEOUT, LOGIN_TIMEOUT, NETWORK_TIMEOUT, SERVICES_TIMEOUT = 6 * 3600.0, 300.0, 120.0, 300.0
+"""Seconds; generous, because a guest without hardware virtualisation is slow, and a failure is final."""
 
 
 class Wrong(Exception):
@@ -126,6 +124,7 @@ def restore(course: Course) -> Observed:
     plan, tools, record = course.plan, course.tools, course.record
     course.say("preflight", str(plan))
     record.production_before = production.snapshot(tools.api, tools.guests)
+    record.not_proven += production.unseen(record.production_before)
     seen: Observed = preflight.check(plan, tools.api, tools.surroundings, tools.shell)
     course.archived = restoring.read_archived(tools.api, plan)
     decided = restoring.decide(course.archived, plan, tools.run)

@@ -41,7 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker of services modules, and make a polite kill an orderly end."""
     config.addinivalue_line("markers", "role(name): a module of drills/ about guests of one role")
     if _drilling(config) and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _interrupt)
+        for polite in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(polite, _interrupt)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

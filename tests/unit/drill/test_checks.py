@@ -289,6 +289,7 @@ def test_production_is_described_by_digest_state_and_disks() -> None:
     assert (seen["210"], seen["220"]) == ("gone", "gone")
     assert seen["230"] == {"node": "pve1", "status": "running"}
     assert production.differences(seen, seen) == []
+    assert len(production.unseen(seen)) == 2
     assert production.differences(seen, seen | {"210": {}}) == ["guest 210 was gone and is {}"]
 
 

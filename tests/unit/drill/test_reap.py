@@ -94,6 +94,30 @@ def test_after_a_kill_at_any_moment_a_sweep_leaves_nothing(ground: Ground, momen
 
 
 @pytest.mark.usefixtures("dead_owner")
+@pytest.mark.parametrize("noted", [True, False], ids=["task noted", "task not noted"])
+def test_a_restore_that_still_runs_is_stopped_and_removed(ground: Ground, *, noted: bool) -> None:
+    ground.lab.hypervisor.pace = 0.05
+    drill = ground.drill(210)
+    wait = drill.tools.api.wait_task
+
+    def killed(_upid: str, **_: object) -> object:
+        raise Killed
+
+    drill.tools.api.wait_task = killed  # type: ignore[method-assign, assignment]
+    if not noted:
+        kill_in_call("POST", "/qemu", before=False)(ground, drill)
+    with pytest.raises(Killed):
+        drill.step("restore")
+    drill.tools.api.wait_task = wait  # type: ignore[method-assign]
+    running = ground.lab.data("GET", "/nodes/pve1/tasks", "root", source="active", typefilter="qmrestore")
+    assert [task.get("status") for task in running] == ["RUNNING"]
+    said: list[str] = []
+    done = reap.sweep(ground.inventory, ground.reports, do_it=True, say=said.append)
+    assert done.left == (), said
+    assert ground.nothing_left, ground.left_behind
+
+
+@pytest.mark.usefixtures("dead_owner")
 def test_a_dry_run_shows_and_touches_nothing(ground: Ground) -> None:
     ground.drill(210).step("boot")
     said: list[str] = []
