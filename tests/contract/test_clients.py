@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from proxmoxer import ProxmoxAPI, ResourceException
+from proxmoxer.backends.https import AuthenticationError
 from proxmoxer.tools import Tasks
 from pve_exporter.collector import CollectorsOptions, collect_pve
 
@@ -54,6 +55,35 @@ def test_proxmoxer_logs_in_with_a_password_and_writes_with_its_ticket(lab: labsi
     api.pools.post(poolid="client", comment="made with a ticket")
     assert api.pools("client").get()["comment"] == "made with a ticket"
     api.pools("client").delete()
+
+
+RECORDED_REFUSALS = [
+    (("nodes", "pve1", "qemu", 999, "config"), {},
+     "500 Internal Server Error: Configuration file 'nodes/pve1/qemu-server/999.conf' does not exist"),
+    (("cluster", "nextid"), {"vmid": 100},
+     "400 Bad Request: Parameter verification failed. - {'vmid': 'VM 100 already exists'}"),
+    (("nodes", "pve1", "storage", "nope", "content"), {}, "500 Internal Server Error: storage 'nope' does not exist"),
+    (("nodes", "pve1", "foo"), {}, "501 Not Implemented: Method 'GET /nodes/pve1/foo' not implemented"),
+]  # fmt: skip
+"""What proxmoxer said of the recorded node's refusals."""
+
+
+@pytest.mark.parametrize(("path", "params", "text"), RECORDED_REFUSALS)
+def test_proxmoxer_tells_refusals_as_recorded(
+    lab: labsite.LabSite, path: tuple[object, ...], params: dict[str, object], text: str
+) -> None:
+    with pytest.raises(ResourceException) as refused:
+        proxmox(lab, "root")("/".join(map(str, path))).get(**params)
+    assert str(refused.value) == text
+
+
+def test_proxmoxer_is_refused_with_a_wrong_token_or_password(lab: labsite.LabSite) -> None:
+    where = {"port": lab.server.port, "user": "root@pam", "verify_ssl": str(lab.ca)}
+    with pytest.raises(ResourceException, match=r"^401 Unauthorized: Authentication failed!") as refused:
+        ProxmoxAPI("127.0.0.1", token_name="suite", token_value="wrong", **where).version.get()
+    assert refused.value.errors == {"errors": b""}
+    with pytest.raises(AuthenticationError, match=r"Couldn't authenticate user: root@pam to .* code: 401$"):
+        ProxmoxAPI("127.0.0.1", password="wrong", **where)
 
 
 def curl(lab: labsite.LabSite, who: str, path: str, *more: str) -> str:
