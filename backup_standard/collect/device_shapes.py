@@ -70,7 +70,7 @@ def _unbracketed(name: str) -> str:
 
 
 def zfs_pools(text: str) -> tuple[ZfsPool, ...]:
-    """``zpool status -P -L``: every member is shown by its path; a missing one is shown by number, with its old path."""
+    """``zpool status -P -L``: members by their paths; a missing one by number, with its old path."""
     parts = re.split(r"^\s*pool:\s*(\S+)\s*$", text, flags=re.MULTILINE)
     found = []
     for name, told in zip(parts[1::2], parts[2::2], strict=True):

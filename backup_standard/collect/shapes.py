@@ -133,6 +133,9 @@ def _included(children: Iterable[Json]) -> tuple[dict[int, tuple[IncludedVolume,
     return includes, tuple(ghosts)
 
 
+_BACKING = ("vgname", "thinpool", "pool", "server", "portal", "export", "share")
+
+
 def storage(raw: Json) -> Storage:
     """One entry of GET /storage."""
     mountpoint = str(raw.get("is_mountpoint", ""))
@@ -149,6 +152,7 @@ def storage(raw: Json) -> Storage:
         is_mountpoint=mountpoint,
         prune=keeps(raw.get("prune-backups"), raw.get("maxfiles")),
         subfolders=_pairs(raw.get("content-dirs")),
+        backing={key: str(raw[key]) for key in _BACKING if raw.get(key)},
     )
 
 

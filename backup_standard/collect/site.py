@@ -74,12 +74,13 @@ def with_gaps_listed(facts: Facts) -> Facts:
     parts: Iterable[Any] = (
         facts.nodes, facts.guests, facts.jobs, facts.storages, facts.statuses, facts.archives, facts.tasks,
         facts.defaults, facts.mounts, facts.job_states, facts.dumps, facts.journals,
-        facts.changes,
+        facts.changes, facts.systems, facts.images,
     )  # fmt: skip
     found = list(facts.gaps)
     for part in parts:
         values = [part] if isinstance(part, Gap) else part.values()
         found += [value for value in values if isinstance(value, Gap)]
+    found += [gap for system in facts.systems.values() if not isinstance(system, Gap) for gap in system.gaps()]
     return replace(facts, gaps=tuple(dict.fromkeys(found)))
 
 

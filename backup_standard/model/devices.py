@@ -56,8 +56,10 @@ class ZfsPool:
 
 @dataclass(frozen=True)
 class Devices:
-    """The block devices of a node. ``groups`` maps each LVM physical volume to its group, ``loops`` each loop device
-    to the mount that holds its file; ``btrfs`` lists the members of each Btrfs file system.
+    """The block devices of a node.
+
+    ``groups`` maps each LVM physical volume to its group, ``loops`` each loop device to the mount that holds its file;
+    ``btrfs`` lists the members of each Btrfs file system.
     """
 
     blocks: tuple[Block, ...]

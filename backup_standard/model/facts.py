@@ -13,6 +13,7 @@ from backup_standard.model.guests import Guest
 from backup_standard.model.jobs import BackupJob
 from backup_standard.model.nodes import Mount, Node
 from backup_standard.model.storages import Storage, StorageStatus
+from backup_standard.model.systems import System
 from backup_standard.model.tasks import Task
 from backup_standard.model.watching import JournalLine, Notifications
 
@@ -31,7 +32,8 @@ class Facts:
     ``journals`` (errors of backups in the look-back window) by node; ``changes`` (tasks that changed a guest whose
     changes matter: golden template, Docker host) by VMID; ``notifications`` None where they were not asked for;
     ``looked_at`` are the moments of earlier full audits of this client, as their run folders say;
-    ``gaps`` lists every gap met, for the preflight table.
+    ``systems`` (disks, kernel, scheduler, clock, read over SSH) by node; ``images`` (guest disks found as files in the
+    folder of a storage that holds backups) by "node/storage"; ``gaps`` lists every gap met, for the preflight table.
     """
 
     taken_at: dt.datetime
@@ -51,4 +53,6 @@ class Facts:
     changes: Mapping[int, tuple[Task, ...] | Gap] = field(default_factory=dict)
     notifications: Notifications | Gap | None = None
     looked_at: tuple[dt.datetime, ...] = ()
+    systems: Mapping[str, System | Gap] = field(default_factory=dict)
+    images: Mapping[str, tuple[str, ...] | Gap] = field(default_factory=dict)
     gaps: tuple[Gap, ...] = ()

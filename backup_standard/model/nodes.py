@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mount:
-    """One entry of findmnt: source device, file system, options, and whether something mounts it at boot."""
+    """One entry of findmnt: source device, file system, options, and whether something mounts it at boot.
+
+    ``flags`` are the options of the mount and of the file system itself, as the kernel holds them (what statvfs tells
+    from): after an error a file system is read-only while its mount still says ``rw``.
+    """
 
     target: str
     source: str
@@ -15,6 +19,18 @@ class Mount:
     options: str
     fsroot: str = "/"
     persistent_by: str | None = None
+    flags: str = ""
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the mount or the file system under it takes no writes."""
+        words = {*self.options.split(","), *self.flags.split(",")}
+        return not words.isdisjoint({"ro", "emergency_ro", "shutdown"})
+
+    @property
+    def device(self) -> str:
+        """The source without the part in brackets that a bind mount or a subvolume adds."""
+        return self.source.split("[", 1)[0]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 class Storage:
     """A storage's definition. ``is_mountpoint`` is "" when unset, else "yes" or the path that must be mounted.
 
-    ``subfolders`` are content types that lie elsewhere below the path than usual (``content-dirs``).
+    ``subfolders`` are content types that lie elsewhere below the path than usual (``content-dirs``); ``backing`` says
+    where a storage that is no directory lies (vgname, thinpool, pool, server, portal).
     """
 
     id: str
@@ -23,6 +24,7 @@ class Storage:
     is_mountpoint: str = ""
     prune: Mapping[str, int] | None = None
     subfolders: Mapping[str, str] = field(default_factory=dict)
+    backing: Mapping[str, str] = field(default_factory=dict)
 
     def on(self, node: str) -> bool:
         """Whether the definition makes it available on that node."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,7 @@ from lab.scripted.units import JournalEntry, render
 FORMS = {"json", "cat", "short", "short-iso"}
 SHORT = {"-t": "--identifier", "-u": "--unit", "-o": "--output", "-n": "--lines", "-p": "--priority", "-S": "--since",
          "-U": "--until", "-r": "--reverse"}
+DAYS = re.compile(r"-\d+d")
 PRIORITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 FLAGS = {"--reverse", "--no-pager", "--quiet", "-q", "--utc", "--all", "-a", "--system", "--no-hostname"}
 
@@ -31,13 +33,15 @@ class Query:
     form: str = "short"
     reverse: bool = False
     priority: int = 7
+    transport: str = ""
 
     def select(self, entries: Sequence[JournalEntry]) -> list[JournalEntry]:
         """Return the entries asked for, in the order asked for."""
         names = self.identifiers | self.units
         found = [entry for entry in entries
                  if self.since <= entry.when <= self.until and entry.priority <= self.priority
-                 and (not names or entry.identifier in names)]
+                 and (not names or entry.identifier in names)
+                 and self.transport in {"", entry.transport}]
         if self.lines is not None:
             found = found[-self.lines :] if self.lines else []
         return found[::-1] if self.reverse else found
@@ -71,6 +75,9 @@ def _parse(context: Context, arguments: list[str]) -> Query:
     while rest:
         option, joined, value = rest.pop(0).partition("=")
         option = SHORT.get(option, option)
+        if option == "_TRANSPORT":
+            query.transport = value
+            continue
         if option in FLAGS:
             query.reverse |= option == "--reverse"
             continue
@@ -103,5 +110,7 @@ def _take(context: Context, query: Query, option: str, value: str) -> bool:
 def _moment(context: Context, text: str) -> float:
     if text.startswith("@"):
         return float(text[1:])
+    if DAYS.fullmatch(text):
+        return context.host.clock() - 86400 * int(text[1:-1])
     zone = ZoneInfo(context.host.zone)
     return datetime.fromisoformat(text).replace(tzinfo=zone).timestamp()

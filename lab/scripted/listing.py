@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 
 from lab.hypervisor import CommandResult
@@ -13,33 +14,38 @@ _ESCAPES = {"t": "\t", "n": "\n", "0": "\0", "\\": "\\"}
 
 
 def _find(context: Context, arguments: list[str]) -> CommandResult:
-    """``find PATH… -maxdepth 1 -printf FORMAT``."""
+    """``find PATH… [-mindepth N] -maxdepth N -printf FORMAT``."""
     words = list(arguments)
-    depth, template = take(words, {"-maxdepth"}), take(words, {"-printf"})
-    if depth != "1" or not template or any(word.startswith("-") for word in words):
+    least, most, template = take(words, {"-mindepth"}), take(words, {"-maxdepth"}), take(words, {"-printf"})
+    if not most.isdigit() or not template or any(word.startswith("-") for word in words):
         raise not_scripted(["find", *arguments])
     out, err = "", ""
     for start in words:
         try:
-            for inner, entry in _below(context, start):
-                out += _printed(template, _fields(context, start, inner, entry))
+            for inner, entry in _below(context, start, int(most)):
+                if int(least or 0) <= len(inner.split("/")) * bool(inner):
+                    out += _printed(template, _fields(context, start, inner, entry))
         except OSError as error:
             err += f"find: \u2018{start}\u2019: {error.strerror}\n"
     return CommandResult(1 if err else 0, out, err)
 
 
-def _below(context: Context, start: str) -> Iterator[tuple[str, Entry]]:
-    """Give a place itself (as "") and what is directly in it."""
+def _below(context: Context, start: str, most: int, inner: str = "") -> Iterator[tuple[str, Entry]]:
+    """Give a place itself (as "") and what is in it, at most so many levels deep."""
     files = context.host.files
-    yield "", files.entry(start.rstrip("/") or "/")
-    yield from files.children(start.rstrip("/") or "/")
+    path = posixpath.join(start, inner).rstrip("/") or "/"
+    entry = files.entry(path)
+    yield inner, entry
+    if entry.folder and most:
+        for name, _child in files.children(path):
+            yield from _below(context, start, most - 1, posixpath.join(inner, name))
 
 
 def _fields(context: Context, start: str, inner: str, entry: Entry) -> Mapping[str, object]:
     path = f"{start.rstrip('/')}/{inner}"
     device = context.host.files.place(path.rstrip("/") or "/")[1].device
-    return {"H": start, "P": inner, "y": "d" if entry.folder else "f", "s": len(entry.data),
-            "T@": f"{entry.mtime:.10f}", "D": device, "f": inner or start}
+    return {"H": start, "P": inner, "p": path if inner else start, "y": "d" if entry.folder else "f",
+            "s": len(entry.data), "T@": f"{entry.mtime:.10f}", "D": device, "f": inner.rsplit("/", 1)[-1] or start}
 
 
 def _printed(template: str, fields: Mapping[str, object]) -> str:

@@ -45,12 +45,17 @@ class JournalEntry:
     when: float
     pid: int = 1000
 
+    @property
+    def transport(self) -> str:
+        """How the entry came into the journal."""
+        return "kernel" if self.identifier == "kernel" else "syslog"
+
     def fields(self, host: ScriptedHost) -> Mapping[str, str]:
         """Return the fields that ``journalctl -o json`` prints."""
         micros = str(int(self.when * 1_000_000))
         boot = host.boot_id.replace("-", "")
         return {"__CURSOR": f"s=1;t={micros}", "__REALTIME_TIMESTAMP": micros, "_BOOT_ID": boot,
-                "_HOSTNAME": host.hostname, "_TRANSPORT": "syslog", "PRIORITY": str(self.priority),
+                "_HOSTNAME": host.hostname, "_TRANSPORT": self.transport, "PRIORITY": str(self.priority),
                 "SYSLOG_IDENTIFIER": self.identifier, "_PID": str(self.pid), "MESSAGE": self.message}
 
 

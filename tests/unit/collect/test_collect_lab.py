@@ -99,7 +99,9 @@ def test_a_healthy_site_is_read_whole(described: Any, tmp_path: Path) -> None:
     assert tasks[0].log[-1] == "TASK OK"
     assert any("Finished Backup of VM 210" in line for line in tasks[0].log)
 
-    assert facts.mounts["pve1/backup-hdd"] == Mount("/mnt/backup", "/dev/vdc", "ext4", "rw,relatime", "/", "fstab")
+    assert facts.mounts["pve1/backup-hdd"] == Mount(
+        "/mnt/backup", "/dev/vdc", "ext4", "rw,relatime", "/", "fstab", flags="rw,relatime,rw"
+    )
     assert facts.mounts["pve1/local"].target == "/"
     assert facts.job_states["pve1/nightly-vm210"]["state"] == "stopped"
     assert facts.job_states["pve1/nightly-vm210"]["upid"] == tasks[0].upid
@@ -109,6 +111,16 @@ def test_a_healthy_site_is_read_whole(described: Any, tmp_path: Path) -> None:
     assert (dump.path, file.head, file.device) == ("/mnt/backup/dump", "28b52ffd", dump.device)
     assert file.size > 0
     assert "Finished Backup of VM 210" in dump.by_name[log_name(newest.filename)].tail[-1]
+
+    system = facts.systems["pve1"]
+    assert [(disk.path, disk.serial) for disk in system.devices.blocks if disk.kind == "disk"] == [
+        ("/dev/vda", ""), ("/dev/vdb", ""), ("/dev/vdc", "BACKUP0"),
+    ]  # fmt: skip
+    assert system.devices.groups == {"/dev/vdb": "vmdata"}
+    assert isinstance(system.smart["/dev/vdc"], Gap)
+    assert system.scheduler == {"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "enabled"}
+    assert system.clock["NTPSynchronized"] == "yes"
+    assert (system.kernel, system.cron, facts.images["pve1/backup-hdd"]) == ((), (), ())
 
     assert any("archives" in phrase for phrase in phrases)
     recorded = [json.loads(line)["command"] for line in (tmp_path / "commands.jsonl").read_text().splitlines()]

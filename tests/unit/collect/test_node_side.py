@@ -11,14 +11,16 @@ from typing import Any, Never
 import pytest
 
 from backup_standard.collect import node_side
-from backup_standard.collect.node_side import look, mounted_by_fstab, read_node_sides, unit_name
+from backup_standard.collect.mounts import mounted_by_fstab, unit_name
+from backup_standard.collect.node_commands import MOUNT
+from backup_standard.collect.node_side import look, read_node_sides
 from backup_standard.errors import ConnectionFailed, LoginRefused, Untrusted
 from backup_standard.hosts.backend import RunningBackend, host_on
 from backup_standard.hosts.ssh import Output
 from backup_standard.model import BackupJob, Facts, Gap, Mount, Node, Storage
 from tests.unit.collect.stubsite import inventory
 
-FINDMNT = "findmnt -J -T {} -o TARGET,SOURCE,FSTYPE,OPTIONS,FSROOT"
+FINDMNT = MOUNT.replace("%s", "{}")
 
 
 class Commands(RunningBackend):
@@ -54,7 +56,7 @@ def seen(storage: Any = STORAGE, **table: Any) -> Any:
 
 
 def test_a_mount_of_fstab_lasts() -> None:
-    assert seen() == Mount("/mnt/backup", "/dev/sdb1", "ext4", "rw", "/", "fstab")
+    assert seen() == Mount("/mnt/backup", "/dev/sdb1", "ext4", "rw", "/", "fstab", flags=",")
 
 
 def test_of_several_mounts_on_one_place_the_last_is_seen() -> None:
@@ -172,7 +174,8 @@ def test_nodes_that_cannot_be_looked_into_are_gaps() -> None:
     }
     assert facts.job_states["pve2/j"].fact == "the job states of node pve2"
     assert facts.journals == {"pve2": Gap("the journal of node pve2", "node pve2 is offline", "pve2 online")}
-    assert len(facts.gaps) == 5
+    assert facts.systems["pve2"].fact == "disks, scheduler and clock of node pve2"
+    assert len(facts.gaps) == 7
 
 
 def test_without_storages_and_jobs_there_is_nothing_to_look_for() -> None:
