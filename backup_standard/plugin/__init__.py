@@ -1,6 +1,7 @@
 """The pytest plugin: ``pytest --inventory FILE`` audits a site, ``pytest drills --inventory FILE`` drills its guests.
 
-One hook family a module; the root ``conftest.py`` names this package and nothing else.
+One hook family a module; the root ``conftest.py`` names this package and nothing else. The package is imported before
+pytest could rewrite its assertions (it has none): PYTEST_DONT_REWRITE.
 """
 
 pytest_plugins = [
