@@ -75,7 +75,7 @@ def test_inventory_elsewhere_with_a_space_says_how_to_write_it(tmp_path: Path) -
     inventory = tmp_path / "acme.yaml"
     inventory.touch()
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "backup_standard.plugin.elsewhere", "--inventory", str(inventory)],
+        [sys.executable, "-m", "pytest", "--inventory", str(inventory)],
         cwd=ROOT,
         check=False,
         capture_output=True,
