@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
 import threading
 import time
@@ -41,6 +42,7 @@ class Stopped(BaseException):
 def bring_up(folders: Folders, ports: Ports, version: str, progress: Progress, spawner: Spawner) -> Callable[[], None]:
     """Bring the lab up; returns what takes it down again. LabError says why it could not."""
     hostpackages.require()
+    require_ports(ports)
     keys = make_keys(folders.keys)
     secrets = lay_secrets(folders, ports, keys)
     images = Builder(folders, keys, spawner, progress).build()
@@ -68,6 +70,20 @@ def bring_up(folders: Folders, ports: Ports, version: str, progress: Progress, s
         machinery.close()
 
     return take_down
+
+
+def require_ports(ports: Ports) -> None:
+    """Raise LabError when a port the lab wants is taken, before anything is built."""
+    for option, port in (("--api-port", ports.api), ("--ssh-port", ports.ssh)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError as error:
+                raise LabError(
+                    f"port {port} of {LOOPBACK} cannot be used ({error.strerror}): stop what listens there "
+                    f"('ss -ltnp' shows it), or choose another with {option}"
+                ) from error
 
 
 def _record(folders: Folders, ports: Ports, version: str, machinery: Machinery) -> None:

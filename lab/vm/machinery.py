@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import tempfile
@@ -97,7 +98,9 @@ class Machinery:
         try:
             self.qmp = Qmp(bench.sockets / "node.qmp", timeout=30, error=self.early_end)
         except (TimedOut, OSError) as error:
-            raise LabError(f"the node's machine did not start: {error}") from error
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(3)
+            raise LabError(f"the node's machine did not start: {self.early_end() or error}") from error
         self.courier = Courier([lane_socket(bench.sockets, lane) for lane in range(LANES)], self.early_end)
         around = Surroundings(bench.sockets, bench.folders.logs, bench.accelerator)
         self.hypervisor = VmHypervisor(self.courier, volume_files(folder), bench.spawner, around)
