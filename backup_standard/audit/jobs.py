@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from backup_standard.audit import prune
 from backup_standard.audit.retention import Retention
 from backup_standard.errors import Unknown
-from backup_standard.model import BackupJob, Facts
+from backup_standard.model import BackupJob, Facts, Node
 from backup_standard.model.facts import known
 
 _FIRST_RELEASE_WITHOUT_MAXFILES = 9
@@ -31,6 +31,12 @@ def node_zone(facts: Facts, node: str) -> ZoneInfo:
         raise Unknown(
             f"the time zone of node {node}", reason=f"the node calls it {name}, which is no known zone"
         ) from None
+
+
+def clock_of(facts: Facts, node: str) -> int:
+    """A node's clock (epoch seconds) when the facts were taken; the moment of the reading where it was not read."""
+    seen = facts.nodes.get(node)
+    return seen.now if isinstance(seen, Node) and seen.now else int(facts.taken_at.timestamp())
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,12 @@ class JobOnNode:
     @property
     def storage(self) -> str:
         """Where it writes to; without any setting Proxmox takes ``local``."""
-        return self.job.storage or self._defaults.get("storage") or "local"
+        return self.job.storage or self.default_storage or "local"
+
+    @property
+    def default_storage(self) -> str:
+        """Where a job without a storage writes on this node; "" where that is ``local`` and may not hold backups."""
+        return self._defaults.get("storage", "")
 
     @property
     def compression(self) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from backup_standard.audit.devices import Resting
 from backup_standard.errors import Unknown
 from backup_standard.model.devices import Block
+from backup_standard.model.gaps import Gap
 
 _VIRTUAL = re.compile(r"qemu|vmware|vbox|virtual|msft|xen|0x1af4|red hat|amazon elastic|persistentdisk", re.IGNORECASE)
 _CONTROLLER = re.compile(
@@ -57,12 +58,15 @@ class Separation:
             )
 
 
-def compare(backup: Resting, holders: Mapping[str, Callable[[], Resting]]) -> Separation:
-    """Compare the disks under the backups with those under each holder of guest disks (resolved here, by name)."""
+def compare(backup: Resting, holders: Mapping[str, Callable[[], Resting]], unread: Gap | None = None) -> Separation:
+    """Compare the disks under the backups with those under each holder of guest disks (resolved here, by name).
+
+    ``unread``: what may hide a further holder.
+    """
     found: dict[str, Resting] = {}
     shared: list[str] = []
-    undecided: list[str] = []
-    need = NEED
+    undecided = [f"{unread.fact}: {unread.reason}"] if unread else []
+    need = unread.need if unread else NEED
     for name, resolve in holders.items():
         try:
             found[name] = resolve()

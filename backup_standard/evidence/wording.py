@@ -16,9 +16,10 @@ _LABELS = {
     Outcome.ADVISORY: "Advice",
     Outcome.ATTESTED: "Attested",
 }
-_COMMANDS = frozenset(
-    ["apt", "findmnt", "mount", "pct", "pvesh", "pvesm", "pveum", "qm", "systemctl", "umount", "vzdump"]
-)
+_COMMANDS = frozenset({
+    "apt", "chronyc", "findmnt", "journalctl", "lsblk", "mount", "pct", "pvesh", "pvesm", "pveum", "qm", "rm",
+    "smartctl", "systemctl", "timedatectl", "umount", "vzdump",
+})  # fmt: skip
 
 
 def explain(verdict: Verdict) -> str:
