@@ -83,8 +83,9 @@ class MemoryHypervisor(Storehouse):
                 image = self._container(config, volids["rootfs"]) if container else self._image(config, volids)
                 return self._guest(vmid, image) if image else None
 
-            self.machines[vmid] = Machine(vmid, dict(config), dict(volids), self.node.host.network, boot,
-                                          paused=paused, pid=next(self._pids))
+            self.machines[vmid] = Machine(
+                vmid, dict(config), dict(volids), self.node.host.network, boot, paused=paused, pid=next(self._pids)
+            )
 
     def _check_bridges(self, config: Mapping[str, str]) -> None:
         links = self.node.host.network.links("")

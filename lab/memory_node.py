@@ -20,10 +20,15 @@ from lab.settings import BACKUP_MOUNT, BACKUP_SERIAL, LAN_GATEWAY, LAN_PREFIX, N
 
 GIB = 1 << 30
 UNITS = {
-    "pvescheduler": "Proxmox VE scheduler", "pvedaemon": "PVE API Daemon", "pveproxy": "PVE API Proxy Server",
-    "pvestatd": "PVE Status Daemon", "pve-cluster": "The Proxmox VE cluster filesystem",
-    "chrony": "chrony, an NTP client/server", "ssh": "OpenBSD Secure Shell server",
-    "cron": "Regular background program processing daemon", "systemd-journald": "Journal Service",
+    "pvescheduler": "Proxmox VE scheduler",
+    "pvedaemon": "PVE API Daemon",
+    "pveproxy": "PVE API Proxy Server",
+    "pvestatd": "PVE Status Daemon",
+    "pve-cluster": "The Proxmox VE cluster filesystem",
+    "chrony": "chrony, an NTP client/server",
+    "ssh": "OpenBSD Secure Shell server",
+    "cron": "Regular background program processing daemon",
+    "systemd-journald": "Journal Service",
     "smartmontools": "Self Monitoring and Reporting Technology (SMART) Daemon",
 }
 FSTAB = f"""# <file system> <mount point> <type> <options> <dump> <pass>
@@ -47,11 +52,25 @@ iface vmbr9 inet manual
 \tbridge-fd 0
 """
 MEMINFO = "MemTotal: 4014080 kB\nMemFree: 2214080 kB\nMemAvailable: 3014080 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n"
-CPUINFO = "".join(f"processor\t: {number}\nmodel name\t: QEMU Virtual CPU version 2.5+\ncpu MHz\t\t: 2000.000\n"
-                  "flags\t\t: fpu de pse tsc msr\n\n" for number in range(2))
-FOLDERS = ("/etc/network", "/etc/pve/qemu-server", "/etc/pve/lxc", "/etc/systemd/system", "/root", "/run", "/tmp",
-           "/var/log/vzdump", "/var/lib/pve-manager/jobs", "/var/lib/vz/template/iso", "/var/lib/vz/template/cache",
-           "/var/lib/vz/snippets")
+CPUINFO = "".join(
+    f"processor\t: {number}\nmodel name\t: QEMU Virtual CPU version 2.5+\ncpu MHz\t\t: 2000.000\n"
+    "flags\t\t: fpu de pse tsc msr\n\n"
+    for number in range(2)
+)
+FOLDERS = (
+    "/etc/network",
+    "/etc/pve/qemu-server",
+    "/etc/pve/lxc",
+    "/etc/systemd/system",
+    "/root",
+    "/run",
+    "/tmp",
+    "/var/log/vzdump",
+    "/var/lib/pve-manager/jobs",
+    "/var/lib/vz/template/iso",
+    "/var/lib/vz/template/cache",
+    "/var/lib/vz/snippets",
+)
 
 
 class MemoryNode:
@@ -68,19 +87,30 @@ class MemoryNode:
         root.options = "rw,relatime,errors=remount-ro"
         self.files = Files(root, self.now)
         self.host = ScriptedHost(
-            name, files=self.files, zone=ZONE, clock=self.now, boot_id=str(uuid.uuid4()), booted=self.now() - 3600,
+            name,
+            files=self.files,
+            zone=ZONE,
+            clock=self.now,
+            boot_id=str(uuid.uuid4()),
+            booted=self.now() - 3600,
             services={f"{unit}.service": Unit(description=text) for unit, text in UNITS.items()},
         )
         self.host.dial = reach.dial
         self.log = Journal()
-        system = BlockDevice("vda", 12 * GIB + (1 << 20), children=[
-            BlockDevice("vda1", 12 * GIB, "part", number="254:1", holds=root)])
+        system = BlockDevice(
+            "vda", 12 * GIB + (1 << 20), children=[BlockDevice("vda1", 12 * GIB, "part", number="254:1", holds=root)]
+        )
         self._backup = BlockDevice("vdc", 16 * GIB, serial=BACKUP_SERIAL, number="254:32", holds=self.backup_disk)
         guests = BlockDevice("vdb", 64 * GIB, fstype="LVM2_member", number="254:16", group=VOLUME_GROUP)
         self.block = Block([system, guests, self._backup])
-        self.host.programs |= {**reach.PROGRAMS, **Storage(self.block).programs(), **listing.PROGRAMS,
-                               "journalctl": self.log.program(),
-                               "zstd": self._test_archive, "gzip": self._test_archive}
+        self.host.programs |= {
+            **reach.PROGRAMS,
+            **Storage(self.block).programs(),
+            **listing.PROGRAMS,
+            "journalctl": self.log.program(),
+            "zstd": self._test_archive,
+            "gzip": self._test_archive,
+        }
         self._lay_files()
         self._lay_network()
         self.plug_backup()
@@ -88,13 +118,21 @@ class MemoryNode:
     def _lay_files(self) -> None:
         for folder in FOLDERS:
             self.files.makedirs(folder)
-        texts = {"/etc/fstab": FSTAB, "/etc/timezone": f"{ZONE}\n", "/etc/network/interfaces": INTERFACES,
-                 "/etc/resolv.conf": f"search lab.example\nnameserver {LAN_GATEWAY}\n",
-                 "/etc/hosts": f"127.0.0.1 localhost\n{LAN_GATEWAY} {self.name}.lab.example {self.name}\n"}
+        texts = {
+            "/etc/fstab": FSTAB,
+            "/etc/timezone": f"{ZONE}\n",
+            "/etc/network/interfaces": INTERFACES,
+            "/etc/resolv.conf": f"search lab.example\nnameserver {LAN_GATEWAY}\n",
+            "/etc/hosts": f"127.0.0.1 localhost\n{LAN_GATEWAY} {self.name}.lab.example {self.name}\n",
+        }
         for path, text in texts.items():
             self.files.write(path, text.encode())
-        self.files.dynamic |= {"/proc/loadavg": lambda: b"0.10 0.12 0.09 1/120 4242\n", "/proc/meminfo": MEMINFO.encode,
-                               "/proc/cpuinfo": CPUINFO.encode, "/proc/sys/net/ipv4/ip_forward": self._forwarding}
+        self.files.dynamic |= {
+            "/proc/loadavg": lambda: b"0.10 0.12 0.09 1/120 4242\n",
+            "/proc/meminfo": MEMINFO.encode,
+            "/proc/cpuinfo": CPUINFO.encode,
+            "/proc/sys/net/ipv4/ip_forward": self._forwarding,
+        }
 
     def _forwarding(self) -> bytes:
         return f"{int(self.host.network.forwarding)}\n".encode()
@@ -133,8 +171,11 @@ class MemoryNode:
 
     def listdir(self, path: str) -> list[FileStat]:
         """Return the files of a folder; folders in it are left out."""
-        return [FileStat(name, len(entry.data), entry.mtime, entry.ctime)
-                for name, entry in self.files.children(path) if not entry.folder]
+        return [
+            FileStat(name, len(entry.data), entry.mtime, entry.ctime)
+            for name, entry in self.files.children(path)
+            if not entry.folder
+        ]
 
     def read(self, path: str) -> bytes:
         """Return the content of a file."""

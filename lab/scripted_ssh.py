@@ -212,8 +212,10 @@ class ScriptedSsh:
         try:
             card = reach.connect(self._node.host.network, netns, address, port)
         except OSError as error:
-            _finish(channel, CommandResult(1, "", f"socat[4242] E connect(5, AF=2 {address}:{port}, 16): "
-                                                  f"{error.strerror}\n"))
+            _finish(
+                channel,
+                CommandResult(1, "", f"socat[4242] E connect(5, AF=2 {address}:{port}, 16): {error.strerror}\n"),
+            )
             return
         self._bridge(channel, card, port)
 
@@ -247,9 +249,11 @@ class ScriptedSsh:
 
 def _guest_command(guest: ScriptedGuest) -> Run:
     """Return what serves a command inside a guest; a guest that was switched off answers nothing more."""
+
     def run(channel: paramiko.Channel, account: str, line: str) -> None:
         if not guest.is_up:
             channel.get_transport().close()
             return
         _finish(channel, guest.host.line(guest.host.context(user=account), line))
+
     return run

@@ -26,6 +26,16 @@ from lab.archive.vma_reader import VmaReader
 from lab.archive.vma_writer import VmaWriter
 
 __all__ = [
-    "ArchiveDamaged", "BytesDisk", "ContainerReader", "Disk", "RawDisk", "Totals", "VmaReader", "VmaWriter",
-    "compression_of", "compressor", "decompressor", "write_container",
+    "ArchiveDamaged",
+    "BytesDisk",
+    "ContainerReader",
+    "Disk",
+    "RawDisk",
+    "Totals",
+    "VmaReader",
+    "VmaWriter",
+    "compression_of",
+    "compressor",
+    "decompressor",
+    "write_container",
 ]

@@ -62,6 +62,7 @@ class Device:
     number: int
     name: str
     size: int
+
     @property
     def clusters(self) -> int:
         """How many clusters the disk fills, the last one perhaps in part."""

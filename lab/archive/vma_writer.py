@@ -54,8 +54,18 @@ def pack_header(header: ArchiveHeader) -> bytes:
         at = layout.DEVICES_AT + layout.DEVICE_INFO * number
         layout.DEVICE.pack_into(block, at, blobs.add_name(disk.device), 0, disk.size)
     size = -(-(layout.HEADER_STRUCT + len(blobs.content)) // 512) * 512
-    layout.PREFIX.pack_into(block, 0, layout.FILE_MAGIC, layout.VERSION, uuid.UUID(header.uuid).bytes, header.ctime,
-                            bytes(16), layout.HEADER_STRUCT, len(blobs.content), size)
+    layout.PREFIX.pack_into(
+        block,
+        0,
+        layout.FILE_MAGIC,
+        layout.VERSION,
+        uuid.UUID(header.uuid).bytes,
+        header.ctime,
+        bytes(16),
+        layout.HEADER_STRUCT,
+        len(blobs.content),
+        size,
+    )
     block += blobs.content
     block += bytes(size - len(block))
     return layout.seal(block, layout.HEADER_MD5)

@@ -39,8 +39,14 @@ class Archive:
 
     def item(self) -> dict[str, object]:
         """Give the line of a content listing: only the first line of notes, ``protected`` only when it is."""
-        found: dict[str, object] = {"volid": self.volid, "content": "backup", "format": self.name.format,
-                                    "size": self.size, "ctime": self.ctime, "subtype": self.name.type}
+        found: dict[str, object] = {
+            "volid": self.volid,
+            "content": "backup",
+            "format": self.name.format,
+            "size": self.size,
+            "ctime": self.ctime,
+            "subtype": self.name.type,
+        }
         if self.name.vmid is not None:
             found["vmid"] = self.name.vmid
         if first := self.notes.split("\n", 1)[0]:

@@ -113,18 +113,33 @@ class GuestBackup:
             node.write(f"{self.archive}.protected", b"")
         if self.target.rules:
             self.say(f"INFO: prune older backups with retention: {retention.render(self.target.rules)}")
-            count = prune.prune(self.site, self.target.storage, self.target.rules, self.say, vmid=self.guest.vmid,
-                                kind=self.guest.kind, prefix="INFO: ")
+            count = prune.prune(
+                self.site,
+                self.target.storage,
+                self.target.rules,
+                self.say,
+                vmid=self.guest.vmid,
+                kind=self.guest.kind,
+                prefix="INFO: ",
+            )
             self.say(f"INFO: pruned {count} backup(s)" + (" not covered by keep-retention policy" if count else ""))
 
     def _check_limit(self) -> None:
         """Refuse when nothing is pruned and the guest already has what its retention would keep."""
-        mine = [one for one in archives.listing(self.site, self.target.storage, self.guest.vmid)
+        mine = (
+            [
+                one
+                for one in archives.listing(self.site, self.target.storage, self.guest.vmid)
                 if one.name.standard and one.name.type == self.guest.kind and not one.protected
-                ] if self.target.limit else []
+            ]
+            if self.target.limit
+            else []
+        )
         if self.target.limit and len(mine) >= self.target.limit:
-            die(f"There is a max backup limit of {self.target.limit} enforced by the target storage or the vzdump"
-                " parameters. Either increase the limit or delete old backups.")
+            die(
+                f"There is a max backup limit of {self.target.limit} enforced by the target storage or the vzdump"
+                " parameters. Either increase the limit or delete old backups."
+            )
 
     def _write_log(self) -> None:
         """Write the guest's log beside the archive (also of a failed backup) and under /var/log/vzdump."""

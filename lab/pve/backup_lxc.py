@@ -34,7 +34,8 @@ def copy(backup: GuestBackup) -> int:
 
     size = backup.written(
         lambda path, tell: hypervisor.write_container_archive(
-            path, root, guestconfig.render(kept), backup.target.compress, tell),
+            path, root, guestconfig.render(kept), backup.target.compress, tell
+        ),
         progress,
     )
     backup.say(vzdump_log.container_written(moved[0], backup.site.now() - began))

@@ -49,15 +49,21 @@ def _describe(backup: GuestBackup) -> tuple[dict[str, str], list[str]]:
             disks[f"drive-{one.key}"] = one.name
         else:
             lines.append(f"INFO: exclude disk '{one.key}' '{one.name}' ({one.reason})")
-    lines += [f"INFO: skip unused drive '{value}' (not included into backup)"
-              for key, value in sorted(backup.guest.config.items()) if key.startswith("unused")]
+    lines += [
+        f"INFO: skip unused drive '{value}' (not included into backup)"
+        for key, value in sorted(backup.guest.config.items())
+        if key.startswith("unused")
+    ]
     return disks, lines
 
 
 def archived_config(site: Site, guest: GuestRecord, disks: Mapping[str, str]) -> str:
     """Give the configuration as the archive carries it: no lock, no sections, and a map of the disks."""
-    kept = {key: value for key, value in guest.config.items()
-            if key not in {"lock", "parent"} and not key.startswith("unused")}
+    kept = {
+        key: value
+        for key, value in guest.config.items()
+        if key not in {"lock", "parent"} and not key.startswith("unused")
+    }
     text = guestconfig.render(kept)
     for device, volid in disks.items():
         storage = volumes.storage_of(volid)
@@ -69,7 +75,9 @@ def archived_config(site: Site, guest: GuestRecord, disks: Mapping[str, str]) ->
 def _header(backup: GuestBackup, disks: Mapping[str, str]) -> ArchiveHeader:
     sizes = backup.site.hypervisor.volumes()
     return ArchiveHeader(
-        str(uuid.uuid4()), backup.start, archived_config(backup.site, backup.guest, disks),
+        str(uuid.uuid4()),
+        backup.start,
+        archived_config(backup.site, backup.guest, disks),
         backup.site.firewall.get(backup.guest.vmid),
         [ArchiveDisk(device, sizes.get(volid, 0)) for device, volid in disks.items()],
     )
@@ -84,7 +92,8 @@ def _diskless(backup: GuestBackup) -> int:
     backup.say(f"INFO: /usr/bin/vma create -v -c {folder}/qemu-server.conf exec:zstd --threads=1 > {unfinished}")
     return backup.written(
         lambda path, progress: backup.site.hypervisor.write_archive(
-            path, _header(backup, {}), {}, backup.target.compress, progress),
+            path, _header(backup, {}), {}, backup.target.compress, progress
+        ),
         lambda _done, _total: backup.log.check(),
     ).size
 
@@ -128,8 +137,9 @@ def _aborted(backup: GuestBackup, mode: str, error: Exception) -> Exception:
         cause = TaskError("vma_queue_write: write error - Broken pipe")
     backup.say_anyway(f"ERROR: {cause}")
     backup.say_anyway("INFO: aborting backup job")
-    backup.say_anyway("INFO: resuming VM again" if backup.running and mode != "stop"
-                      else "INFO: stopping kvm after backup task")
+    backup.say_anyway(
+        "INFO: resuming VM again" if backup.running and mode != "stop" else "INFO: stopping kvm after backup task"
+    )
     return cause
 
 

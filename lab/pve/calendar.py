@@ -16,9 +16,16 @@ from zoneinfo import ZoneInfo
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _KEYWORDS = {
-    "minutely": "*:*", "hourly": "*:00", "daily": "00:00", "weekly": "mon 00:00", "monthly": "*-*-1 00:00",
-    "quarterly": "*-1,4,7,10-1 00:00", "yearly": "*-1-1 00:00", "annually": "*-1-1 00:00",
-    "semiannually": "*-1,7-1 00:00", "semi-annually": "*-1,7-1 00:00",
+    "minutely": "*:*",
+    "hourly": "*:00",
+    "daily": "00:00",
+    "weekly": "mon 00:00",
+    "monthly": "*-*-1 00:00",
+    "quarterly": "*-1,4,7,10-1 00:00",
+    "yearly": "*-1-1 00:00",
+    "annually": "*-1-1 00:00",
+    "semiannually": "*-1,7-1 00:00",
+    "semi-annually": "*-1,7-1 00:00",
 }
 _Parser = Callable[[str], tuple[str, dict[str, "Field"]]]
 _MAX_STEPS = 1000
@@ -126,8 +133,8 @@ def _weekday(text: str) -> tuple[int, str]:
     name = word.group().lower() if word else ""
     for index, day in enumerate(_DAYS):
         if name in {day, day[:3]}:
-            return index, text[len(name):]
-    _fail(text[:len(name)], 'Context("weekday")')
+            return index, text[len(name) :]
+    _fail(text[: len(name)], 'Context("weekday")')
 
 
 def _optional(parser: _Parser, text: str, fields: dict[str, Field]) -> tuple[str, bool]:
@@ -174,7 +181,7 @@ def _time(text: str) -> tuple[str, dict[str, Field]]:
 def _after(text: str, sign: str) -> str:
     if not text.startswith(sign):
         raise _Mismatch
-    return text[len(sign):]
+    return text[len(sign) :]
 
 
 def _list(text: str, start: int, limit: int) -> tuple[str, Field]:
@@ -206,7 +213,7 @@ def _number(text: str, limit: int) -> tuple[int, str]:
     digits = re.match(r"\d+", text)
     if not digits or int(digits.group()) >= limit:
         raise _Mismatch
-    return int(digits.group()), text[digits.end():]
+    return int(digits.group()), text[digits.end() :]
 
 
 def _step(text: str) -> tuple[int | None, str]:

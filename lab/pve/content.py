@@ -16,8 +16,12 @@ from lab.pve.tasks import TaskLog
 
 _BLOCK = 4096
 _FORMATS = {"iso": "iso", "vztmpl": "tgz", "snippets": "snippet", "import": "raw"}
-_SUFFIXES = {"iso": (".iso", ".img"), "vztmpl": (".tar.gz", ".tar.xz", ".tar.zst", ".tgz"),
-             "import": (".ova", ".ovf", ".qcow2", ".raw", ".vmdk"), "snippets": ("",)}
+_SUFFIXES = {
+    "iso": (".iso", ".img"),
+    "vztmpl": (".tar.gz", ".tar.xz", ".tar.zst", ".tgz"),
+    "import": (".ova", ".ovf", ".qcow2", ".raw", ".vmdk"),
+    "snippets": ("",),
+}
 
 
 def listing(call: Call) -> object:
@@ -29,8 +33,9 @@ def listing(call: Call) -> object:
     found = []
     for kind in storages.contents(section):
         if wanted in {None, kind}:
-            found += [item for item in _items(site, storage, kind, call.params.get("vmid"))
-                      if _readable(call, kind, item)]
+            found += [
+                item for item in _items(site, storage, kind, call.params.get("vmid")) if _readable(call, kind, item)
+            ]
     return found
 
 
@@ -42,8 +47,13 @@ def _items(site: Site, storage: str, kind: str, vmid: int | None) -> Iterator[di
     elif kind in _FORMATS and vmid is None:
         for stat in _files(site, storages.folder(site.storage(storage), kind)):
             if stat.name.endswith(_SUFFIXES[kind]):
-                yield {"volid": f"{storage}:{kind}/{stat.name}", "content": kind, "format": _FORMATS[kind],
-                       "size": stat.size, "ctime": int(stat.ctime)}
+                yield {
+                    "volid": f"{storage}:{kind}/{stat.name}",
+                    "content": kind,
+                    "format": _FORMATS[kind],
+                    "size": stat.size,
+                    "ctime": int(stat.ctime),
+                }
 
 
 def _files(site: Site, path: str) -> list[FileStat]:
@@ -110,8 +120,13 @@ def attributes(call: Call) -> object:
         return _plain_attributes(call.site, volid, kind)
     archive = archives.find(call.site, volid)
     blocks = -(-archive.size // _BLOCK) * _BLOCK
-    found: dict[str, object] = {"path": archives.path_of(call.site, volid), "size": blocks, "used": blocks,
-                                "format": "raw", "protected": int(archive.protected)}
+    found: dict[str, object] = {
+        "path": archives.path_of(call.site, volid),
+        "size": blocks,
+        "used": blocks,
+        "format": "raw",
+        "protected": int(archive.protected),
+    }
     if archive.notes:
         found["notes"] = archive.notes
     return found

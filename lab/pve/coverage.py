@@ -37,8 +37,7 @@ def selection(site: Site, job: Mapping[str, Any]) -> list[int]:
         else:
             chosen = set(site.guests) - {int(vmid) for vmid in split_list(str(job.get("exclude", "")))}
         node = job.get("node")
-        return sorted(vmid for vmid in chosen
-                      if not node or vmid not in site.guests or site.guests[vmid].node == node)
+        return sorted(vmid for vmid in chosen if not node or vmid not in site.guests or site.guests[vmid].node == node)
 
 
 def volumes(guest: GuestRecord) -> list[Volume]:
@@ -96,10 +95,17 @@ def included_volumes(call: Call) -> object:
         if guest is None:
             children.append({"id": vmid, "type": "unknown", "leaf": 1})
             continue
-        parts = [{"id": f"{vmid}:{one.key}", "name": one.name, "included": int(one.included), "reason": one.reason,
-                  "leaf": 1} for one in volumes(guest)]
-        children.append({"id": vmid, "type": guest.kind, "name": guest.name, "leaf": int(not parts),
-                         "children": parts})
+        parts = [
+            {
+                "id": f"{vmid}:{one.key}",
+                "name": one.name,
+                "included": int(one.included),
+                "reason": one.reason,
+                "leaf": 1,
+            }
+            for one in volumes(guest)
+        ]
+        children.append({"id": vmid, "type": guest.kind, "name": guest.name, "leaf": int(not parts), "children": parts})
     return {"children": children}
 
 
@@ -108,5 +114,8 @@ def not_backed_up(call: Call) -> object:
     site = call.site
     with site.lock:
         covered = {vmid for job in site.jobs.values() for vmid in selection(site, job)}
-        return [{"vmid": vmid, "type": guest.kind, "name": guest.name}
-                for vmid, guest in sorted(site.guests.items()) if vmid not in covered and _audited(call, vmid)]
+        return [
+            {"vmid": vmid, "type": guest.kind, "name": guest.name}
+            for vmid, guest in sorted(site.guests.items())
+            if vmid not in covered and _audited(call, vmid)
+        ]

@@ -66,8 +66,14 @@ class Run:
     def journal(self) -> Iterator[JournalLine]:
         """Give what the scheduler and the task wrote to the journal; the scheduler never writes an end."""
         yield JournalLine(self.start, "pvescheduler", self.pid - 1, f"<root@pam> starting task {self.upid}")
-        loud = ("INFO: trying to get global", "INFO: got global", "INFO: starting new", "INFO: Starting Backup",
-                "INFO: Finished Backup", "INFO: Backup job finished")
+        loud = (
+            "INFO: trying to get global",
+            "INFO: got global",
+            "INFO: starting new",
+            "INFO: Starting Backup",
+            "INFO: Finished Backup",
+            "INFO: Backup job finished",
+        )
         for when, line in self.log:
             if line.startswith(loud):
                 yield JournalLine(when, "pvescheduler", self.pid, line)
@@ -104,8 +110,15 @@ class Past:
             dropped = index - keep.get("keep-daily", 0)
             for subject in subjects:
                 old = starts[nights[dropped]][subject.vmid] if dropped >= 0 else None
-                runs.append(self._run(nights[index], starts[nights[index]][subject.vmid], subject, old,
-                                      newest=index == len(nights) - 1))
+                runs.append(
+                    self._run(
+                        nights[index],
+                        starts[nights[index]][subject.vmid],
+                        subject,
+                        old,
+                        newest=index == len(nights) - 1,
+                    )
+                )
         return runs
 
     def _queue(self, night: int, subjects: Sequence[Subject]) -> Iterator[tuple[int, int]]:
@@ -124,9 +137,19 @@ class Past:
         made_up = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{subject.vmid}/{night}"))
         removed = [] if dropped is None else [f"{self.storage}:backup/{self._archive(subject, dropped)}"]
         story = Story(
-            subject.kind, subject.vmid, subject.name, subject.running, subject.disks, f"{self.folder}/{archive}",
-            subject.archive_bytes, subject.stored_bytes, subject.task_uuid if newest and subject.task_uuid else made_up,
-            begin, seconds, retention.render(retention.parse(str(self.options["prune-backups"]))), removed,
+            subject.kind,
+            subject.vmid,
+            subject.name,
+            subject.running,
+            subject.disks,
+            f"{self.folder}/{archive}",
+            subject.archive_bytes,
+            subject.stored_bytes,
+            subject.task_uuid if newest and subject.task_uuid else made_up,
+            begin,
+            seconds,
+            retention.render(retention.parse(str(self.options["prune-backups"]))),
+            removed,
         )
         told = list(vzdump_log.tell(story, self.zone))
         start = night + 1

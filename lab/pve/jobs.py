@@ -40,8 +40,9 @@ def _object(text: str, default_key: str, numbers: AbstractSet[str] = _BOOLEANS) 
 def shown(site: Site, job_id: str, job: Mapping[str, Any]) -> Job:
     """Give a job as the API does; 8.4 leaves the switch of fleecing a text (measured)."""
     numbers = _BOOLEANS - {"enabled"} if site.version == "8.4" else _BOOLEANS
-    return {"id": job_id} | {key: _object(str(value), _OBJECTS[key], numbers) if key in _OBJECTS else value
-                             for key, value in job.items()}
+    return {"id": job_id} | {
+        key: _object(str(value), _OBJECTS[key], numbers) if key in _OBJECTS else value for key, value in job.items()
+    }
 
 
 def next_run(site: Site, job: Mapping[str, Any], after: int | None = None) -> int | None:

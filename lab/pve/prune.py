@@ -25,16 +25,21 @@ class Marked:
 
     def item(self) -> dict[str, object]:
         """Give the line of the dry run; the VMID of a renamed archive is text, as recorded."""
-        found: dict[str, object] = {"volid": self.archive.volid, "ctime": self.archive.ctime, "mark": self.mark,
-                                    "type": self.archive.name.type}
+        found: dict[str, object] = {
+            "volid": self.archive.volid,
+            "ctime": self.archive.ctime,
+            "mark": self.mark,
+            "type": self.archive.name.type,
+        }
         if self.archive.name.vmid is not None:
             vmid = self.archive.name.vmid
             found["vmid"] = str(vmid) if self.mark == "renamed" else vmid
         return found
 
 
-def mark(site: Site, storage: str, rules: Mapping[str, int], vmid: int | None = None,
-         kind: str | None = None) -> list[Marked]:
+def mark(
+    site: Site, storage: str, rules: Mapping[str, int], vmid: int | None = None, kind: str | None = None
+) -> list[Marked]:
     """Mark the archives of an active storage, each guest's group for itself."""
     groups: dict[tuple[str, int | None], list[Archive]] = {}
     for archive in archives.listing(site, storage, vmid):
@@ -44,14 +49,23 @@ def mark(site: Site, storage: str, rules: Mapping[str, int], vmid: int | None = 
     for group in groups.values():
         marks = retention.mark(
             [retention.Candidate(one.volid, one.ctime, one.name.standard, one.protected) for one in group],
-            rules, site.zone,
+            rules,
+            site.zone,
         )
         found += [Marked(one, marks[one.volid]) for one in group]
     return sorted(found, key=lambda one: one.archive.volid)
 
 
-def prune(site: Site, storage: str, rules: Mapping[str, int], log: Log, *, vmid: int | None = None,
-          kind: str | None = None, prefix: str = "") -> int:
+def prune(
+    site: Site,
+    storage: str,
+    rules: Mapping[str, int],
+    log: Log,
+    *,
+    vmid: int | None = None,
+    kind: str | None = None,
+    prefix: str = "",
+) -> int:
     """Remove what is marked for it and count it; one failure is told and fails the whole at its end."""
     removed, failed = 0, False
     for one in mark(site, storage, rules, vmid, kind):

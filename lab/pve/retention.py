@@ -47,8 +47,10 @@ def parse(text: str) -> dict[str, int]:
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         key, _, value = part.partition("=")
         if key not in KEYS:
-            problems.append(f"prune-backups.{key}: property is not defined in schema and the schema does not allow"
-                            " additional properties\n")
+            problems.append(
+                f"prune-backups.{key}: property is not defined in schema and the schema does not allow"
+                " additional properties\n"
+            )
         elif not value.isdigit() or (key == "keep-all" and value not in {"0", "1"}):
             kind = "boolean" if key == "keep-all" else "integer"
             problems.append(f"prune-backups.{key}: type check ('{kind}') failed - got '{value}'\n")
@@ -104,6 +106,7 @@ def mark(group: Iterable[Candidate], rules: Mapping[str, int], zone: ZoneInfo) -
 
 def _apply(group: Sequence[Candidate], marks: dict[str, Mark], count: int, bucket: Bucket, zone: ZoneInfo) -> None:
     """Run one rule: keep the newest of ``count`` further buckets, remove its siblings, skip what is covered."""
+
     def identify(archive: Candidate) -> object:
         return bucket(datetime.fromtimestamp(archive.ctime, zone), archive.ctime)
 

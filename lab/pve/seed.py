@@ -30,7 +30,10 @@ STORAGES: Mapping[str, Mapping[str, object]] = {
     STORAGE: {"type": "dir", "path": BACKUP_MOUNT, "content": "backup", "is_mountpoint": "1"},
 }
 JOB_OPTIONS: Mapping[str, object] = {
-    "mode": "snapshot", "notes-template": "{{guestname}}", "storage": STORAGE, "compress": "zstd",
+    "mode": "snapshot",
+    "notes-template": "{{guestname}}",
+    "storage": STORAGE,
+    "compress": "zstd",
     "prune-backups": "keep-daily=14",
 }
 SCHEDULE = "02:00"
@@ -63,17 +66,30 @@ def guest_config(guest: BuiltGuest) -> dict[str, str | int]:
     """Give the configuration of one of the lab's guests, in the order of its file."""
     if guest is CONTAINER:
         return {
-            "arch": "amd64", "cores": 1, "hostname": guest.name, "memory": guest.memory,
+            "arch": "amd64",
+            "cores": 1,
+            "hostname": guest.name,
+            "memory": guest.memory,
             "net0": f"name=eth0,bridge=vmbr0,gw={LAN_GATEWAY},hwaddr={guest.mac},"
-                    f"ip={guest.address}/{LAN_PREFIX},type=veth",
-            "onboot": 1, "ostype": "debian", "rootfs": f"{guest.volume},size={guest.disk_mib}M", "swap": 0,
+            f"ip={guest.address}/{LAN_PREFIX},type=veth",
+            "onboot": 1,
+            "ostype": "debian",
+            "rootfs": f"{guest.volume},size={guest.disk_mib}M",
+            "swap": 0,
             "unprivileged": 1,
         }
     size = vzdump_log.disk_size(guest.disk_mib << 20)
     config: dict[str, str | int] = {
-        "agent": "1", "boot": "order=virtio0", "cores": 1, "memory": str(guest.memory), "name": guest.name,
-        "net0": f"virtio={guest.mac},bridge=vmbr0", "onboot": 0 if guest.template else 1, "ostype": "l26",
-        "serial0": "socket", "smbios1": f"uuid={_uuid('smbios', guest)}",
+        "agent": "1",
+        "boot": "order=virtio0",
+        "cores": 1,
+        "memory": str(guest.memory),
+        "name": guest.name,
+        "net0": f"virtio={guest.mac},bridge=vmbr0",
+        "onboot": 0 if guest.template else 1,
+        "ostype": "l26",
+        "serial0": "socket",
+        "smbios1": f"uuid={_uuid('smbios', guest)}",
     }
     if guest.template:
         config["template"] = 1
@@ -97,8 +113,13 @@ def job_id(vmid: int) -> str:
 def jobs() -> dict[str, dict[str, object]]:
     """Give the backup jobs as sections of jobs.cfg."""
     return {
-        job_id(guest.vmid): {"type": "vzdump", "schedule": SCHEDULE, "enabled": 1, "vmid": str(guest.vmid),
-                             **JOB_OPTIONS}
+        job_id(guest.vmid): {
+            "type": "vzdump",
+            "schedule": SCHEDULE,
+            "enabled": 1,
+            "vmid": str(guest.vmid),
+            **JOB_OPTIONS,
+        }
         for guest in (*GUESTS, CONTAINER)
     }
 
@@ -115,8 +136,18 @@ def subjects(facts: Mapping[int, ArchiveFacts] | None = None) -> list[Subject]:
         size = guest.disk_mib << 20
         known = (facts or {}).get(guest.vmid, ArchiveFacts(size // 9, size // 3, size))
         disk = vzdump_log.Disk("rootfs" if guest is CONTAINER else "virtio0", guest.volume, known.disk_bytes)
-        found.append(Subject(guest.vmid, kind(guest), guest.name, not guest.template, [disk], known.archive_bytes,
-                             known.stored_bytes, known.uuid))
+        found.append(
+            Subject(
+                guest.vmid,
+                kind(guest),
+                guest.name,
+                not guest.template,
+                [disk],
+                known.archive_bytes,
+                known.stored_bytes,
+                known.uuid,
+            )
+        )
     return found
 
 
@@ -135,8 +166,9 @@ def seed(site: Site, now: int, secrets: Secrets, facts: Mapping[int, ArchiveFact
     site.timezone = ZONE
     with site.lock:
         for guest in (*GUESTS, CONTAINER):
-            site.guests[guest.vmid] = GuestRecord(guest.vmid, "lxc" if guest is CONTAINER else "qemu", site.node,
-                                                  guest_config(guest))
+            site.guests[guest.vmid] = GuestRecord(
+                guest.vmid, "lxc" if guest is CONTAINER else "qemu", site.node, guest_config(guest)
+            )
         site.storages.update({name: dict(section) for name, section in STORAGES.items()})
         site.jobs.update(jobs())
         site.pools["drill"] = Pool(comment="guests of restore drills")
@@ -147,8 +179,19 @@ def seed(site: Site, now: int, secrets: Secrets, facts: Mapping[int, ArchiveFact
 
 def _task(node: str, run: Run) -> Task:
     """Turn a run of the past into a finished task."""
-    task = Task(run.upid, node, run.pid, run.pstart, run.start, "vzdump", str(run.vmid), "root@pam",
-                endtime=run.end, status="OK", log=[*(line for _, line in run.log), closing_line("OK")])
+    task = Task(
+        run.upid,
+        node,
+        run.pid,
+        run.pstart,
+        run.start,
+        "vzdump",
+        str(run.vmid),
+        "root@pam",
+        endtime=run.end,
+        status="OK",
+        log=[*(line for _, line in run.log), closing_line("OK")],
+    )
     task.finished.set()
     return task
 
@@ -226,8 +269,13 @@ def _write_archive(hypervisor: Hypervisor, file: NodeFile) -> None:
     if guest is CONTAINER:
         hypervisor.write_container_archive(file.path, guest.volume, config, "zstd", _silent)
         return
-    header = ArchiveHeader(str(uuid.uuid4()), int(file.mtime), config, None,
-                           [ArchiveDisk("drive-virtio0", hypervisor.volumes()[guest.volume])])
+    header = ArchiveHeader(
+        str(uuid.uuid4()),
+        int(file.mtime),
+        config,
+        None,
+        [ArchiveDisk("drive-virtio0", hypervisor.volumes()[guest.volume])],
+    )
     hypervisor.write_archive(file.path, header, {"drive-virtio0": guest.volume}, "zstd", _silent)
 
 

@@ -70,8 +70,7 @@ def update(call: Call) -> object:
             die("detected modified configuration - file changed by other user? Try again.")
         for key in filter(None, str(call.params.get("delete", "")).replace(",", " ").split()):
             section.pop(key, None)
-        section.update({key: value for key, value in call.params.items()
-                        if key not in {"storage", "delete", "digest"}})
+        section.update({key: value for key, value in call.params.items() if key not in {"storage", "delete", "digest"}})
         _persist(site)
         return {"storage": storage, "type": section["type"]}
 
@@ -89,9 +88,16 @@ def delete(call: Call) -> object:
 def _status(site: Site, storage: str) -> dict[str, Any]:
     section = site.storage(storage)
     space = storages.space(site, storage)
-    return {"type": section["type"], "content": ",".join(storages.contents(section)),
-            "shared": int(str(section.get("shared", 0))), "enabled": int(not storages.is_disabled(section)),
-            "active": space.active, "total": space.total, "used": space.used, "avail": space.avail}
+    return {
+        "type": section["type"],
+        "content": ",".join(storages.contents(section)),
+        "shared": int(str(section.get("shared", 0))),
+        "enabled": int(not storages.is_disabled(section)),
+        "active": space.active,
+        "total": space.total,
+        "used": space.used,
+        "avail": space.avail,
+    }
 
 
 def _here(site: Site, storage: str) -> bool:
@@ -109,7 +115,8 @@ def node_list(call: Call) -> object:
         if not _visible(call, name) or not _here(site, name) or params.get("storage", name) != name:
             continue
         if (params.get("enabled") and storages.is_disabled(section)) or (
-                wanted and not wanted & set(storages.contents(section))):
+            wanted and not wanted & set(storages.contents(section))
+        ):
             continue
         status = _status(site, name)
         if status["total"]:

@@ -18,8 +18,15 @@ from lab.pve.site import Site
 
 Section = Mapping[str, object]
 
-_SUBFOLDERS = {"backup": "dump", "images": "images", "rootdir": "private", "iso": "template/iso",
-               "vztmpl": "template/cache", "snippets": "snippets", "import": "import"}
+_SUBFOLDERS = {
+    "backup": "dump",
+    "images": "images",
+    "rootdir": "private",
+    "iso": "template/iso",
+    "vztmpl": "template/cache",
+    "snippets": "snippets",
+    "import": "import",
+}
 _TRUE = {"1", "yes", "on", "true"}
 _FALSE = {"0", "no", "off", "false", ""}
 
@@ -76,8 +83,10 @@ def activate(site: Site, storage: str) -> None:
         return
     wanted = mountpoint(section)
     if wanted and posixpath.normpath(wanted) not in site.hypervisor.node.mountpoints():
-        die(f"unable to activate storage '{storage}' - directory is expected to be a mount point but is not mounted:"
-            f" '{wanted}'")
+        die(
+            f"unable to activate storage '{storage}' - directory is expected to be a mount point but is not mounted:"
+            f" '{wanted}'"
+        )
     if str(section.get("create-subdirs", section.get("mkdir", 1))) not in _FALSE:
         for kind in contents(section):
             if kind in _SUBFOLDERS:
@@ -104,8 +113,9 @@ def space(site: Site, storage: str) -> Space:
 
 def _volume_group(site: Site, group: str) -> Space:
     """Measure a volume group on the node."""
-    found = site.hypervisor.node.run(["vgs", "--units", "b", "--nosuffix", "--reportformat", "json",
-                                      "-o", "vg_name,vg_size,vg_free"])
+    found = site.hypervisor.node.run(
+        ["vgs", "--units", "b", "--nosuffix", "--reportformat", "json", "-o", "vg_name,vg_size,vg_free"]
+    )
     if found.rc:
         return Space()
     for report in json.loads(found.stdout).get("report", []):

@@ -17,10 +17,24 @@ from lab.pve.site import Site
 from lab.pve.tasks import TaskLog
 
 _DEFAULTS: Mapping[str, Any] = {
-    "all": 0, "bwlimit": 0, "compress": "0", "fleecing": {"enabled": 0}, "ionice": 7, "lockwait": 180,
-    "mailnotification": "always", "mode": "snapshot", "notification-mode": "auto",
-    "performance": {"max-workers": 16, "pbs-entries-max": 1048576}, "pigz": 0, "prune-backups": "keep-all=1",
-    "quiet": 0, "remove": 1, "stdexcludes": 1, "stop": 0, "stopwait": 10, "zstd": 1,
+    "all": 0,
+    "bwlimit": 0,
+    "compress": "0",
+    "fleecing": {"enabled": 0},
+    "ionice": 7,
+    "lockwait": 180,
+    "mailnotification": "always",
+    "mode": "snapshot",
+    "notification-mode": "auto",
+    "performance": {"max-workers": 16, "pbs-entries-max": 1048576},
+    "pigz": 0,
+    "prune-backups": "keep-all=1",
+    "quiet": 0,
+    "remove": 1,
+    "stdexcludes": 1,
+    "stop": 0,
+    "stopwait": 10,
+    "zstd": 1,
 }
 _AUDITED = ("mailto", "tmpdir", "dumpdir", "script", "ionice")
 _SELECTION = ("vmid", "job-id")

@@ -11,8 +11,17 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
-_OPTION_ORDER = ("quiet", "mode", "notes-template", "storage", "compress", "node", "protected", "remove",
-                 "prune-backups")
+_OPTION_ORDER = (
+    "quiet",
+    "mode",
+    "notes-template",
+    "storage",
+    "compress",
+    "node",
+    "protected",
+    "remove",
+    "prune-backups",
+)
 
 
 def human(count: float, digits: int = 1) -> str:
@@ -64,8 +73,10 @@ def command(vmids: Sequence[int], options: Mapping[str, object]) -> str:
 def progress(done: int, total: int, seconds: int, read: float, write: float) -> str:
     """Write a progress line; ``read`` and ``write`` are bytes per second since the line before."""
     percent = 100 if total == 0 else int(done * 100 / total)
-    return (f"INFO: {percent:3d}% ({human(done)} of {human(total)}) in {seconds}s, "
-            f"read: {human(read)}/s, write: {human(write)}/s")
+    return (
+        f"INFO: {percent:3d}% ({human(done)} of {human(total)}) in {seconds}s, "
+        f"read: {human(read)}/s, write: {human(write)}/s"
+    )
 
 
 def transferred(total: int, seconds: int) -> str:
@@ -104,9 +115,11 @@ class Story:
 
 def tell(story: Story, zone: ZoneInfo) -> Iterator[tuple[int, str]]:
     """Give the lines of a successful backup with the moments they were written."""
-    begin = [f"INFO: Starting Backup of VM {story.vmid} ({story.kind})",
-             f"INFO: Backup started at {moment(story.start, zone)}",
-             f"INFO: status = {'running' if story.running else 'stopped'}"]
+    begin = [
+        f"INFO: Starting Backup of VM {story.vmid} ({story.kind})",
+        f"INFO: Backup started at {moment(story.start, zone)}",
+        f"INFO: status = {'running' if story.running else 'stopped'}",
+    ]
     body = _qemu(story) if story.kind == "qemu" else _container(story)
     ready = story.start + max(story.seconds - 1, 0)
     end = [f"INFO: archive file size: {file_size(story.archive_bytes)}"]
@@ -114,8 +127,10 @@ def tell(story: Story, zone: ZoneInfo) -> Iterator[tuple[int, str]]:
         end.append("INFO: adding notes to backup")
     end.append(f"INFO: prune older backups with retention: {story.retention}")
     end += [f"INFO: removing backup '{volid}'" for volid in story.removed]
-    end.append(f"INFO: pruned {len(story.removed)} backup(s)"
-               + (" not covered by keep-retention policy" if story.removed else ""))
+    end.append(
+        f"INFO: pruned {len(story.removed)} backup(s)"
+        + (" not covered by keep-retention policy" if story.removed else "")
+    )
     yield from ((story.start, line) for line in begin)
     yield from body
     yield from ((ready, line) for line in end)
@@ -131,8 +146,11 @@ def _qemu(story: Story) -> Iterator[tuple[int, str]]:
     head = [name, *include, mode, ionice] if story.running else [mode, ionice, name, *include]
     head.append(f"INFO: creating vzdump archive '{story.archive}'")
     if story.running:
-        head += ["INFO: issuing guest-agent 'fs-freeze' command", "INFO: starting backup via QMP command",
-                 "INFO: issuing guest-agent 'fs-thaw' command"]
+        head += [
+            "INFO: issuing guest-agent 'fs-freeze' command",
+            "INFO: starting backup via QMP command",
+            "INFO: issuing guest-agent 'fs-thaw' command",
+        ]
     else:
         head += ["INFO: starting kvm to execute backup task", "INFO: starting backup via QMP command"]
     head.append(f"INFO: started backup task '{story.task_uuid}'")
@@ -167,9 +185,14 @@ def container_head(name: str, archive: str, *, downgrade: bool) -> list[str]:
     mount = "INFO: including mount point rootfs ('/') in backup"
     lines = [f"INFO: CT Name: {name}", mount]
     if downgrade:
-        lines += ["INFO: mode failure - some volumes do not support snapshots",
-                  "INFO: trying 'suspend' mode instead", "INFO: backup mode: suspend", "INFO: ionice priority: 7",
-                  f"INFO: CT Name: {name}", mount]
+        lines += [
+            "INFO: mode failure - some volumes do not support snapshots",
+            "INFO: trying 'suspend' mode instead",
+            "INFO: backup mode: suspend",
+            "INFO: ionice priority: 7",
+            f"INFO: CT Name: {name}",
+            mount,
+        ]
     else:
         lines = ["INFO: backup mode: stop", "INFO: ionice priority: 7", *lines]
     return [*lines, f"INFO: creating vzdump archive '{archive}'"]

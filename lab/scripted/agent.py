@@ -25,15 +25,27 @@ class Agent:
         self._results: dict[int, CommandResult] = {}
         self._open: dict[int, tuple[str, bytes, bool]] = {}
         self._commands: dict[str, Callable[[Arguments], object]] = {
-            "guest-ping": lambda _a: {}, "guest-sync": lambda a: a["id"], "guest-info": self._info,
-            "guest-get-osinfo": self._osinfo, "guest-get-host-name": self._hostname, "guest-get-time": self._time,
-            "guest-get-timezone": self._timezone, "guest-get-users": lambda _a: [], "guest-get-vcpus": self._vcpus,
-            "guest-get-fsinfo": self._fsinfo, "guest-get-memory-blocks": self._memory_blocks,
+            "guest-ping": lambda _a: {},
+            "guest-sync": lambda a: a["id"],
+            "guest-info": self._info,
+            "guest-get-osinfo": self._osinfo,
+            "guest-get-host-name": self._hostname,
+            "guest-get-time": self._time,
+            "guest-get-timezone": self._timezone,
+            "guest-get-users": lambda _a: [],
+            "guest-get-vcpus": self._vcpus,
+            "guest-get-fsinfo": self._fsinfo,
+            "guest-get-memory-blocks": self._memory_blocks,
             "guest-network-get-interfaces": self._interfaces,
-            "guest-exec": self._exec, "guest-exec-status": self._exec_status, "guest-file-open": self._file_open,
-            "guest-file-read": self._file_read, "guest-file-write": self._file_write,
-            "guest-file-close": self._file_close, "guest-fsfreeze-status": self._freeze_status,
-            "guest-fsfreeze-freeze": self._freeze, "guest-fsfreeze-thaw": self._thaw,
+            "guest-exec": self._exec,
+            "guest-exec-status": self._exec_status,
+            "guest-file-open": self._file_open,
+            "guest-file-read": self._file_read,
+            "guest-file-write": self._file_write,
+            "guest-file-close": self._file_close,
+            "guest-fsfreeze-status": self._freeze_status,
+            "guest-fsfreeze-freeze": self._freeze,
+            "guest-fsfreeze-thaw": self._thaw,
         }
 
     def call(self, command: str, arguments: Arguments) -> object:
@@ -57,9 +69,16 @@ class Agent:
 
     def _osinfo(self, _arguments: Arguments) -> object:
         release = self._guest.host.release
-        return {"id": release.id, "name": release.name, "pretty-name": release.pretty, "version": release.version,
-                "version-id": release.version_id, "machine": "x86_64", "kernel-release": release.kernel,
-                "kernel-version": release.kernel_version}
+        return {
+            "id": release.id,
+            "name": release.name,
+            "pretty-name": release.pretty,
+            "version": release.version,
+            "version-id": release.version_id,
+            "machine": "x86_64",
+            "kernel-release": release.kernel,
+            "kernel-version": release.kernel_version,
+        }
 
     def _hostname(self, _arguments: Arguments) -> object:
         return {"host-name": self._guest.host.hostname}
@@ -77,11 +96,26 @@ class Agent:
 
     def _fsinfo(self, _arguments: Arguments) -> object:
         usage = self._guest.host.files.usage("/")
-        return [{"name": "vda1", "mountpoint": "/", "type": "ext4",
-                 "used-bytes": usage.used, "total-bytes": usage.used + usage.avail,
-                 "total-bytes-privileged": usage.total,
-                 "disk": [{"bus-type": "virtio", "bus": 0, "target": 0, "unit": 0, "dev": "/dev/vda1",
-                           "pci-controller": {"domain": 0, "bus": 0, "slot": 10, "function": 0}}]}]
+        return [
+            {
+                "name": "vda1",
+                "mountpoint": "/",
+                "type": "ext4",
+                "used-bytes": usage.used,
+                "total-bytes": usage.used + usage.avail,
+                "total-bytes-privileged": usage.total,
+                "disk": [
+                    {
+                        "bus-type": "virtio",
+                        "bus": 0,
+                        "target": 0,
+                        "unit": 0,
+                        "dev": "/dev/vda1",
+                        "pci-controller": {"domain": 0, "bus": 0, "slot": 10, "function": 0},
+                    }
+                ],
+            }
+        ]
 
     def _memory_blocks(self, _arguments: Arguments) -> object:
         return [{"phys-index": index, "online": True, "can-offline": True} for index in range(2)]
@@ -101,9 +135,11 @@ class Agent:
         host = self._guest.host
         program = argv[0].rsplit("/", 1)[-1]
         if program not in host.programs and not any(known.split(" ")[0] == program for known in host.extra):
-            raise AgentError("Guest agent command failed, error was 'Failed to execute child process "
-                             f"\N{LEFT DOUBLE QUOTATION MARK}{argv[0]}\N{RIGHT DOUBLE QUOTATION MARK} "
-                             "(No such file or directory)'")
+            raise AgentError(
+                "Guest agent command failed, error was 'Failed to execute child process "
+                f"\N{LEFT DOUBLE QUOTATION MARK}{argv[0]}\N{RIGHT DOUBLE QUOTATION MARK} "
+                "(No such file or directory)'"
+            )
         pid = next(self._numbers)
         self._results[pid] = host.call(host.context(stdin), argv)
         return {"pid": pid}
@@ -143,8 +179,11 @@ class Agent:
         path, content, writing = self._open[handle]
         count = int(str(arguments.get("count", 4096)))
         self._open[handle] = (path, content[count:], writing)
-        return {"count": len(content[:count]), "buf-b64": base64.b64encode(content[:count]).decode(),
-                "eof": len(content) < count}
+        return {
+            "count": len(content[:count]),
+            "buf-b64": base64.b64encode(content[:count]).decode(),
+            "eof": len(content) < count,
+        }
 
     def _file_write(self, arguments: Arguments) -> object:
         handle = self._handle(arguments)

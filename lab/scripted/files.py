@@ -198,4 +198,3 @@ class Files:
 
 def _inside(path: str, folder: str) -> bool:
     return folder in {"/", path} or path.startswith(folder + "/")
-

@@ -19,8 +19,12 @@ from lab.scripted.network import link_local
 from lab.scripted.shell import Context, Program, fail, not_scripted, ok
 from lab.scripted.units import Unit
 
-UNIT_OF_PORT = {"22": "ssh.service", "53": "dnsmasq.service", "8080": "docker.service",
-                "9100": "prometheus-node-exporter.service"}
+UNIT_OF_PORT = {
+    "22": "ssh.service",
+    "53": "dnsmasq.service",
+    "8080": "docker.service",
+    "9100": "prometheus-node-exporter.service",
+}
 
 
 @dataclass
@@ -62,7 +66,11 @@ class ScriptedGuest:
         self._ready = time.monotonic() + boot_seconds
         units = {name: Unit(active=state) for name, state in image.services.items()}
         self.host = ScriptedHost(
-            image.hostname, services=units, clock=clock, booted=clock(), boot_id=str(uuid.uuid4()),
+            image.hostname,
+            services=units,
+            clock=clock,
+            booted=clock(),
+            boot_id=str(uuid.uuid4()),
             accounts={"root": 0, **{name: account.uid for name, account in image.accounts.items()}},
             programs=dict(PROGRAMS),
         )
@@ -93,8 +101,11 @@ class ScriptedGuest:
 
     def listening(self) -> dict[str, str]:
         """Return the TCP ports that are open now, with what serves them: a stopped unit closes its port."""
-        return {port: kind for port, kind in self.image.ports.items()
-                if self.host.services.get(UNIT_OF_PORT.get(port, ""), Unit()).active == "active"}
+        return {
+            port: kind
+            for port, kind in self.image.ports.items()
+            if self.host.services.get(UNIT_OF_PORT.get(port, ""), Unit()).active == "active"
+        }
 
     def answer(self, port: str, request: bytes) -> bytes:
         """Answer on a TCP port; empty as long as the request is not whole."""
@@ -113,13 +124,17 @@ class ScriptedGuest:
         if "docker.service" not in self.host.services:
             return fail(127, "sh: 1: docker: not found")
         if self.host.services["docker.service"].active != "active":
-            return fail(1, "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. "
-                           "Is the docker daemon running?")
+            return fail(
+                1, "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?"
+            )
         if arguments[:1] == ["inspect"] and len(arguments) in {2, 4}:
             return self._inspect(arguments[-1], arguments[1:-1])
         if arguments[:1] == ["ps"] and arguments[-2:] == ["--format", "{{.Names}}"]:
-            shown = [name for name, status in self.image.containers.items()
-                     if status == "running" or {"-a", "--all"} & {*arguments}]
+            shown = [
+                name
+                for name, status in self.image.containers.items()
+                if status == "running" or {"-a", "--all"} & {*arguments}
+            ]
             return ok("".join(f"{name}\n" for name in shown))
         raise not_scripted(["docker", *arguments])
 
@@ -143,8 +158,12 @@ class ScriptedGuest:
         if "--udp" in flags:
             udp = [port for port, kind in self.listening().items() if kind == "dns"]
             return ok(head + "".join(f"UNCONN 0 0 0.0.0.0:{port} 0.0.0.0:*\n" for port in udp))
-        return ok(head + "".join(f"LISTEN 0 128 {own}:{port} {own}:*\n"
-                                 for port in self.listening() for own in ("0.0.0.0", "[::]")))
+        return ok(
+            head
+            + "".join(
+                f"LISTEN 0 128 {own}:{port} {own}:*\n" for port in self.listening() for own in ("0.0.0.0", "[::]")
+            )
+        )
 
 
 def container_image(tar: bytes, addresses: list[list[str]]) -> GuestImage:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from lab.hypervisor import CommandResult
-from lab.scripted import ip, posix, units
+from lab.scripted import bridge, ip, posix, units
 from lab.scripted.files import Files, Filesystem
 from lab.scripted.network import Network
 from lab.scripted.shell import Context, Program, fail, not_scripted, run_argv, run_line
@@ -42,8 +42,10 @@ class Release:
 
     def file(self) -> str:
         """Render /etc/os-release."""
-        return (f'PRETTY_NAME="{self.pretty}"\nNAME="{self.name}"\nVERSION_ID="{self.version_id}"\n'
-                f'VERSION="{self.version}"\nVERSION_CODENAME={self.version.split("(")[-1].rstrip(")")}\nID={self.id}\n')
+        return (
+            f'PRETTY_NAME="{self.pretty}"\nNAME="{self.name}"\nVERSION_ID="{self.version_id}"\n'
+            f'VERSION="{self.version}"\nVERSION_CODENAME={self.version.split("(")[-1].rstrip(")")}\nID={self.id}\n'
+        )
 
 
 @dataclass
@@ -69,7 +71,7 @@ class ScriptedHost:
     programs: dict[str, Program] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.programs = {**posix.PROGRAMS, **units.PROGRAMS, **ip.PROGRAMS, **self.programs}
+        self.programs = {**posix.PROGRAMS, **units.PROGRAMS, **ip.PROGRAMS, **bridge.PROGRAMS, **self.programs}
         self.files.makedirs("/etc")
         self.files.makedirs("/lib/systemd")
         self.files.makedirs("/sbin")

@@ -1,4 +1,4 @@
-"""``ip``, ``bridge`` and the network side of ``sysctl``: they read and change a scripted network."""
+"""``ip``: it reads and changes a scripted network."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from lab.hypervisor import CommandResult
 from lab.scripted.network import Link, Network, NetworkError, link_local
 from lab.scripted.shell import Context, Program, fail, not_scripted, ok
 
-OBJECTS = {"l": "link", "link": "link", "a": "addr", "addr": "addr", "address": "addr", "r": "route", "route": "route",
-           "netns": "netns", "n": "neigh", "neigh": "neigh"}
+_SHORT = {"link": "l", "addr": "a", "route": "r", "neigh": "n"}
+OBJECTS = {name: name for name in (*_SHORT, "netns")} | {short: name for name, short in _SHORT.items()}
+OBJECTS["address"] = "addr"
 INFO_KINDS = {"bridge": "bridge", "veth": "veth", "tap": "tun", "dummy": "dummy"}
 FLAGS = {"-j", "-json", "--json", "-d", "-details", "-br", "-brief", "-o", "-4", "-6", "-s", "-p"}
 
@@ -78,9 +79,15 @@ def _describe(link: Link, call: Call) -> dict[str, object]:
     state = "DOWN" if not link.up else "UNKNOWN" if loopback else "UP"
     flags = ["LOOPBACK"] if loopback else ["BROADCAST", "MULTICAST"]
     facts: dict[str, object] = {
-        "ifindex": link.index, "ifname": link.name, "flags": [*flags, *(["UP", "LOWER_UP"] if link.up else [])],
-        "mtu": 65536 if loopback else 1500, "qdisc": "noqueue", "operstate": state,
-        "linkmode": "DEFAULT", "group": "default", "link_type": "loopback" if loopback else "ether",
+        "ifindex": link.index,
+        "ifname": link.name,
+        "flags": [*flags, *(["UP", "LOWER_UP"] if link.up else [])],
+        "mtu": 65536 if loopback else 1500,
+        "qdisc": "noqueue",
+        "operstate": state,
+        "linkmode": "DEFAULT",
+        "group": "default",
+        "link_type": "loopback" if loopback else "ether",
         "address": link.mac,
     }
     if link.master:
@@ -104,18 +111,25 @@ def _select(call: Call) -> list[Link]:
         raise NetworkError(f'Device "{name}" does not exist.', 1)
     if master and master not in call.network.links(call.namespace):
         raise NetworkError(f'Device "{master}" does not exist.', 1)
-    return [link for link in call.network.links(call.namespace).values()
-            if name in {"", link.name} and master in {"", link.master} and kind in {"", link.kind}
-            and (link.up or "up" not in call.words)]
+    return [
+        link
+        for link in call.network.links(call.namespace).values()
+        if name in {"", link.name}
+        and master in {"", link.master}
+        and kind in {"", link.kind}
+        and (link.up or "up" not in call.words)
+    ]
 
 
 def _link_text(facts: Mapping[str, object]) -> str:
     flags = facts["flags"]
     master = f" master {facts['master']}" if "master" in facts else ""
     peer = f"@{facts.get('link', 'if2')}" if "link" in facts or "link_index" in facts else ""
-    return (f"{facts['ifindex']}: {facts['ifname']}{peer}: <{','.join(flags) if isinstance(flags, list) else ''}> "
-            f"mtu {facts['mtu']} qdisc noqueue{master} state {facts['operstate']}\n"
-            f"    link/{facts['link_type']} {facts['address']}")
+    return (
+        f"{facts['ifindex']}: {facts['ifname']}{peer}: <{','.join(flags) if isinstance(flags, list) else ''}> "
+        f"mtu {facts['mtu']} qdisc noqueue{master} state {facts['operstate']}\n"
+        f"    link/{facts['link_type']} {facts['address']}"
+    )
 
 
 def _link_show(call: Call) -> CommandResult:
@@ -133,8 +147,14 @@ def _addresses(link: Link) -> list[dict[str, object]]:
     for text in own:
         address = ipaddress.ip_interface(text)
         scope = "host" if address.ip.is_loopback else "link" if address.ip.is_link_local else "global"
-        found.append({"family": "inet6" if address.version == 6 else "inet", "local": str(address.ip),
-                      "prefixlen": address.network.prefixlen, "scope": scope})
+        found.append(
+            {
+                "family": "inet6" if address.version == 6 else "inet",
+                "local": str(address.ip),
+                "prefixlen": address.network.prefixlen,
+                "scope": scope,
+            }
+        )
     return found
 
 
@@ -227,10 +247,17 @@ def _addr_change(call: Call, *, add: bool) -> CommandResult:
 
 def _route_show(call: Call) -> CommandResult:
     found: list[dict[str, object]] = [
-        {"dst": str(ipaddress.ip_interface(own).network), "dev": link.name, "protocol": "kernel", "scope": "link",
-         "prefsrc": own.split("/")[0], "flags": []}
+        {
+            "dst": str(ipaddress.ip_interface(own).network),
+            "dev": link.name,
+            "protocol": "kernel",
+            "scope": "link",
+            "prefsrc": own.split("/")[0],
+            "flags": [],
+        }
         for link in call.network.links(call.namespace).values()
-        for own in link.addresses if link.up and link.kind != "loopback" and ":" not in own
+        for own in link.addresses
+        if link.up and link.kind != "loopback" and ":" not in own
         if call.value("dev", link.name) == link.name
     ]
     return call.rendered(found, "{0[dst]} dev {0[dev]} proto kernel scope link src {0[prefsrc]}".format)
@@ -241,13 +268,8 @@ def _netns_show(call: Call) -> CommandResult:
     return call.rendered(found, lambda one: str(one["name"]))
 
 
-def _netns_add(call: Call) -> CommandResult:
-    call.network.add_namespace(call.words[0])
-    return ok()
-
-
-def _netns_del(call: Call) -> CommandResult:
-    call.network.delete_namespace(call.words[0])
+def _netns_change(call: Call, *, add: bool) -> CommandResult:
+    (call.network.add_namespace if add else call.network.delete_namespace)(call.words[0])
     return ok()
 
 
@@ -257,38 +279,19 @@ def _netns_exec(call: Call) -> CommandResult:
     return call.context.host.call(replace(call.context, netns=name), argv)
 
 
-def _bridge(context: Context, arguments: list[str]) -> CommandResult:
-    """``bridge [-j] link [show]``: the ports of all bridges."""
-    words = [word for word in arguments if word not in {"-j", "-json", "show", "-d"}]
-    if words[:1] != ["link"] or len(words) not in {1, 3}:
-        raise not_scripted(["bridge", *arguments])
-    network = context.host.network
-    ports = [link for link in list(network.links(context.netns).values())
-             if link.master and (len(words) == 1 or words[-1] in {link.master, link.name})]
-    found = [{"ifindex": port.index, "ifname": port.name, "flags": ["BROADCAST", "MULTICAST", "UP", "LOWER_UP"],
-              "mtu": 1500, "master": port.master, "state": "forwarding", "priority": 32, "cost": 2} for port in ports]
-    if {"-j", "-json"} & {*arguments}:
-        return ok(json.dumps(found) + "\n")
-    lines = (f"{port.index}: {port.name}: <UP> mtu 1500 master {port.master} state forwarding\n" for port in ports)
-    return ok("".join(lines))
-
-
-def _sysctl(context: Context, arguments: list[str]) -> CommandResult:
-    words = [word for word in arguments if word not in {"-n", "-q", "-w"}]
-    if len(words) != 1 or words[0].split("=")[0] != "net.ipv4.ip_forward":
-        raise not_scripted(["sysctl", *arguments])
-    key, changed, value = words[0].partition("=")
-    if changed:
-        context.host.network.forwarding = value == "1"
-    shown = str(int(context.host.network.forwarding))
-    return ok(f"{shown}\n" if "-n" in arguments else f"{key} = {shown}\n")
-
-
 HANDLERS: Mapping[tuple[str, str], Callable[[Call], CommandResult]] = {
-    ("link", "show"): _link_show, ("link", "add"): _link_add, ("link", "set"): _link_set, ("link", "del"): _link_del,
-    ("addr", "show"): _addr_show, ("addr", "add"): lambda call: _addr_change(call, add=True),
-    ("addr", "del"): lambda call: _addr_change(call, add=False), ("route", "show"): _route_show,
-    ("netns", "show"): _netns_show, ("netns", "add"): _netns_add, ("netns", "del"): _netns_del,
-    ("netns", "exec"): _netns_exec, ("neigh", "show"): lambda call: call.rendered([], str),
+    ("link", "show"): _link_show,
+    ("link", "add"): _link_add,
+    ("link", "set"): _link_set,
+    ("link", "del"): _link_del,
+    ("addr", "show"): _addr_show,
+    ("addr", "add"): lambda call: _addr_change(call, add=True),
+    ("addr", "del"): lambda call: _addr_change(call, add=False),
+    ("route", "show"): _route_show,
+    ("netns", "show"): _netns_show,
+    ("netns", "add"): lambda call: _netns_change(call, add=True),
+    ("netns", "del"): lambda call: _netns_change(call, add=False),
+    ("netns", "exec"): _netns_exec,
+    ("neigh", "show"): lambda call: call.rendered([], str),
 }
-PROGRAMS: Mapping[str, Program] = {"ip": _ip, "bridge": _bridge, "sysctl": _sysctl}
+PROGRAMS: Mapping[str, Program] = {"ip": _ip}

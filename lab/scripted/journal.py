@@ -14,8 +14,16 @@ from lab.scripted.shell import Context, Program, fail, not_scripted, ok
 from lab.scripted.units import JournalEntry, render
 
 FORMS = {"json", "cat", "short", "short-iso"}
-SHORT = {"-t": "--identifier", "-u": "--unit", "-o": "--output", "-n": "--lines", "-p": "--priority", "-S": "--since",
-         "-U": "--until", "-r": "--reverse"}
+SHORT = {
+    "-t": "--identifier",
+    "-u": "--unit",
+    "-o": "--output",
+    "-n": "--lines",
+    "-p": "--priority",
+    "-S": "--since",
+    "-U": "--until",
+    "-r": "--reverse",
+}
 DAYS = re.compile(r"-\d+d")
 PRIORITIES = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 FLAGS = {"--reverse", "--no-pager", "--quiet", "-q", "--utc", "--all", "-a", "--system", "--no-hostname"}
@@ -38,10 +46,14 @@ class Query:
     def select(self, entries: Sequence[JournalEntry]) -> list[JournalEntry]:
         """Return the entries asked for, in the order asked for."""
         names = self.identifiers | self.units
-        found = [entry for entry in entries
-                 if self.since <= entry.when <= self.until and entry.priority <= self.priority
-                 and (not names or entry.identifier in names)
-                 and self.transport in {"", entry.transport}]
+        found = [
+            entry
+            for entry in entries
+            if self.since <= entry.when <= self.until
+            and entry.priority <= self.priority
+            and (not names or entry.identifier in names)
+            and self.transport in {"", entry.transport}
+        ]
         if self.lines is not None:
             found = found[-self.lines :] if self.lines else []
         return found[::-1] if self.reverse else found
@@ -59,6 +71,7 @@ class Journal:
 
     def program(self) -> Program:
         """Return ``journalctl``."""
+
         def journalctl(context: Context, arguments: list[str]) -> CommandResult:
             query = _parse(context, arguments)
             if query.form not in FORMS:
@@ -67,6 +80,7 @@ class Journal:
             if not found and query.form != "json":
                 return ok("-- No entries --\n")
             return ok(render(context.host, found, query.form))
+
         return journalctl
 
 

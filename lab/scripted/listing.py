@@ -44,8 +44,16 @@ def _below(context: Context, start: str, most: int, inner: str = "") -> Iterator
 def _fields(context: Context, start: str, inner: str, entry: Entry) -> Mapping[str, object]:
     path = f"{start.rstrip('/')}/{inner}"
     device = context.host.files.place(path.rstrip("/") or "/")[1].device
-    return {"H": start, "P": inner, "p": path if inner else start, "y": "d" if entry.folder else "f",
-            "s": len(entry.data), "T@": f"{entry.mtime:.10f}", "D": device, "f": inner.rsplit("/", 1)[-1] or start}
+    return {
+        "H": start,
+        "P": inner,
+        "p": path if inner else start,
+        "y": "d" if entry.folder else "f",
+        "s": len(entry.data),
+        "T@": f"{entry.mtime:.10f}",
+        "D": device,
+        "f": inner.rsplit("/", 1)[-1] or start,
+    }
 
 
 def _printed(template: str, fields: Mapping[str, object]) -> str:
@@ -65,12 +73,14 @@ def _printed(template: str, fields: Mapping[str, object]) -> str:
 
 def _parts(name: str, *, last: bool) -> Program:
     """Return ``head -v -c BYTES FILE…`` or ``tail -v -n LINES FILE…``."""
+
     def program(context: Context, arguments: list[str]) -> CommandResult:
         words = [word for word in arguments if word not in {"-v", "--"}]
         count = take(words, {"-n"} if last else {"-c"})
         if "-v" not in arguments or not count.isdigit() or any(word.startswith("-") for word in words):
             raise not_scripted([name, *arguments])
         return _shown(context, name, words, int(count), last=last)
+
     return program
 
 

@@ -17,20 +17,48 @@ from lab.scripted.network import Network
 from lab.scripted.rfb import HEIGHT, WIDTH, Screen, frame
 from lab.scripted.shell import Context
 
-NO_SYSTEM = ["SeaBIOS (version rel-1.16.2)", "", "Booting from Hard Disk...",
-             "Boot failed: not a bootable disk", "", "No bootable device."]
+NO_SYSTEM = [
+    "SeaBIOS (version rel-1.16.2)",
+    "",
+    "Booting from Hard Disk...",
+    "Boot failed: not a bootable disk",
+    "",
+    "No bootable device.",
+]
 NODE_PORTS = {22, 8006}
 """TCP ports that the node itself has open."""
-OPTIONS = {"bridge", "tag", "firewall", "link_down", "mtu", "queues", "rate", "trunks", "name", "ip", "ip6", "gw",
-           "gw6", "hwaddr", "type"}
+OPTIONS = {
+    "bridge",
+    "tag",
+    "firewall",
+    "link_down",
+    "mtu",
+    "queues",
+    "rate",
+    "trunks",
+    "name",
+    "ip",
+    "ip6",
+    "gw",
+    "gw6",
+    "hwaddr",
+    "type",
+}
 
 
 class Machine:
     """One guest from power-on to power-off. ``guest`` is None while it does not run a system."""
 
     def __init__(
-        self, vmid: int, config: Mapping[str, str], volids: Mapping[str, str], network: Network,
-        boot: Callable[[], ScriptedGuest | None], *, paused: bool, pid: int,
+        self,
+        vmid: int,
+        config: Mapping[str, str],
+        volids: Mapping[str, str],
+        network: Network,
+        boot: Callable[[], ScriptedGuest | None],
+        *,
+        paused: bool,
+        pid: int,
     ) -> None:
         self.vmid, self.config, self.volids, self.pid = vmid, config, volids, pid
         self.started = time.monotonic()
@@ -53,8 +81,11 @@ class Machine:
             link.up, link.master = True, options.get("bridge", "")
 
     def _cards(self) -> dict[str, dict[str, str]]:
-        return {key: card_options(value) for key, value in sorted(self.config.items())
-                if key.startswith("net") and key[3:].isdigit()}
+        return {
+            key: card_options(value)
+            for key, value in sorted(self.config.items())
+            if key.startswith("net") and key[3:].isdigit()
+        }
 
     def boot(self) -> None:
         """Start the system on the disk, if there is one."""
@@ -112,16 +143,21 @@ class Machine:
         if self.guest is None or not self.guest.is_up:
             return NO_SYSTEM if self.guest is None else ["Booting from Hard Disk...", "GRUB loading."]
         release = self.guest.host.release
-        return [f"{release.name} {release.version_id} {self.guest.host.hostname} tty1", "",
-                f"{self.guest.host.hostname} login: _"]
+        return [
+            f"{release.name} {release.version_id} {self.guest.host.hostname} tty1",
+            "",
+            f"{self.guest.host.hostname} login: _",
+        ]
 
     def information(self, command: str) -> str:
         """Answer an ``info`` command of the monitor."""
         if command == "info status":
             return f"VM status: {self.state}\r\n"
         if command == "info blockstats":
-            lines = (f"drive-{key}: rd_bytes=65536 wr_bytes=4096 rd_operations=16 wr_operations=1\r\n"
-                     for key in drive_keys(self.config))
+            lines = (
+                f"drive-{key}: rd_bytes=65536 wr_bytes=4096 rd_operations=16 wr_operations=1\r\n"
+                for key in drive_keys(self.config)
+            )
             return "".join(lines)
         return f"unknown command: '{command.split(' ', maxsplit=1)[0]}'\r\n"
 

@@ -16,11 +16,23 @@ def _mount_row(context: Context, point: str) -> Row:
     usage = context.host.files.usage(point)
     options = mounted.options.replace("rw", "ro", 1) if mounted.readonly else mounted.options
     own = "ro" if mounted.readonly else "rw"
-    return {"target": point, "source": mounted.source, "fstype": mounted.fstype, "options": options, "fsroot": "/",
-            "vfs-options": mounted.options.split(",errors")[0], "fs-options": own,
-            "maj:min": f"{mounted.device >> 8}:{mounted.device & 255}", "size": usage.total,
-            "used": usage.used, "avail": usage.avail,
-            "use%": f"{100 * usage.used // max(1, usage.total)}%", "propagation": "shared", "uuid": None, "label": None}
+    return {
+        "target": point,
+        "source": mounted.source,
+        "fstype": mounted.fstype,
+        "options": options,
+        "fsroot": "/",
+        "vfs-options": mounted.options.split(",errors")[0],
+        "fs-options": own,
+        "maj:min": f"{mounted.device >> 8}:{mounted.device & 255}",
+        "size": usage.total,
+        "used": usage.used,
+        "avail": usage.avail,
+        "use%": f"{100 * usage.used // max(1, usage.total)}%",
+        "propagation": "shared",
+        "uuid": None,
+        "label": None,
+    }
 
 
 def findmnt(context: Context, arguments: list[str]) -> CommandResult:

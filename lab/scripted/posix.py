@@ -16,8 +16,12 @@ from lab.scripted.shell import Context, Program, fail, not_scripted, ok
 
 TCP = re.compile(r"^(?:exec \d+<>|cat < /dev/null > )/dev/tcp/(?P<address>[^/]+)/(?P<port>\d+)$")
 KINDS: Mapping[str, Callable[[Entry], object]] = {
-    "-e": lambda _entry: True, "-f": lambda entry: not entry.folder, "-d": lambda entry: entry.folder,
-    "-r": lambda _entry: True, "-s": lambda entry: entry.data, "-x": lambda entry: entry.mode & 0o111,
+    "-e": lambda _entry: True,
+    "-f": lambda entry: not entry.folder,
+    "-d": lambda entry: entry.folder,
+    "-r": lambda _entry: True,
+    "-s": lambda entry: entry.data,
+    "-x": lambda entry: entry.mode & 0o111,
 }
 
 
@@ -73,10 +77,24 @@ def _stat_fields(files: Files, path: str) -> Mapping[str, object]:
     point, filesystem, _inner = files.place(path)
     names = {0: "root", 1000: "drill"}
     kind = "directory" if entry.folder else "regular file" if entry.data else "regular empty file"
-    return {"n": path, "s": len(entry.data), "Y": int(entry.mtime), "Z": int(entry.ctime), "X": int(entry.mtime),
-            "a": f"{entry.mode:o}", "u": entry.uid, "g": entry.gid, "U": names.get(entry.uid, entry.uid),
-            "G": names.get(entry.gid, entry.gid), "F": kind, "d": filesystem.device, "m": point,
-            "f": f"{(0o040000 if entry.folder else 0o100000) | entry.mode:x}", "h": 1, "i": abs(hash(path)) % 10**6}
+    return {
+        "n": path,
+        "s": len(entry.data),
+        "Y": int(entry.mtime),
+        "Z": int(entry.ctime),
+        "X": int(entry.mtime),
+        "a": f"{entry.mode:o}",
+        "u": entry.uid,
+        "g": entry.gid,
+        "U": names.get(entry.uid, entry.uid),
+        "G": names.get(entry.gid, entry.gid),
+        "F": kind,
+        "d": filesystem.device,
+        "m": point,
+        "f": f"{(0o040000 if entry.folder else 0o100000) | entry.mode:x}",
+        "h": 1,
+        "i": abs(hash(path)) % 10**6,
+    }
 
 
 def _format(template: str, fields: Mapping[str, object]) -> str:
@@ -119,8 +137,14 @@ def _command(context: Context, arguments: list[str]) -> CommandResult:
 
 def _uname(context: Context, arguments: list[str]) -> CommandResult:
     release = context.host.release
-    values = {"-s": "Linux", "-n": context.host.hostname, "-r": release.kernel, "-v": release.kernel_version,
-              "-m": "x86_64", "-o": "GNU/Linux"}
+    values = {
+        "-s": "Linux",
+        "-n": context.host.hostname,
+        "-r": release.kernel,
+        "-v": release.kernel_version,
+        "-m": "x86_64",
+        "-o": "GNU/Linux",
+    }
     values["-a"] = " ".join(values.values())
     if len(arguments) > 1 or not {*arguments} <= {*values}:
         raise not_scripted(["uname", *arguments])
@@ -133,8 +157,16 @@ def _id(context: Context, arguments: list[str]) -> CommandResult:
     if name not in context.host.accounts:
         return fail(1, f"id: '{name}': no such user")
     uid = context.host.accounts[name]
-    forms = {"": f"uid={uid}({name}) gid={uid}({name}) groups={uid}({name})", "-u": str(uid), "-g": str(uid),
-             "-un": name, "-gn": name, "-Gn": name, "-nG": name, "-G": str(uid)}
+    forms = {
+        "": f"uid={uid}({name}) gid={uid}({name}) groups={uid}({name})",
+        "-u": str(uid),
+        "-g": str(uid),
+        "-un": name,
+        "-gn": name,
+        "-Gn": name,
+        "-nG": name,
+        "-G": str(uid),
+    }
     if "".join(flags) not in forms:
         raise not_scripted(["id", *arguments])
     return ok(forms["".join(flags)] + "\n")
@@ -216,11 +248,13 @@ def _grep(context: Context, arguments: list[str]) -> CommandResult:
 
 def _through(count: int) -> Program:
     """Return a program that runs another one, as ``sudo`` and ``timeout`` do, after ``count`` words of its own."""
+
     def program(context: Context, arguments: list[str]) -> CommandResult:
         words = [word for word in arguments if word not in {"-n", "--"}][count:]
         if not words or words[0].startswith("-"):
             raise not_scripted(arguments)
         return context.host.call(context, words)
+
     return program
 
 
@@ -228,12 +262,29 @@ def _echo(_context: Context, arguments: list[str]) -> CommandResult:
     return ok(" ".join(arguments) + "\n")
 
 
-
 PROGRAMS: dict[str, Program] = {
-    "cat": _cat, "test": _test, "[": _test, "stat": _stat, "ls": _ls, "command": _command, "uname": _uname, "id": _id,
-    "date": _date, "sh": _sh, "bash": _sh, "realpath": _realpath, "readlink": _realpath, "sha256sum": _sum,
-    "grep": _grep, "ping": _ping, "timeout": _through(1), "sudo": _through(0), "env": _through(0), "echo": _echo,
-    "true": lambda _context, _arguments: ok(), "false": lambda _context, _arguments: fail(1),
+    "cat": _cat,
+    "test": _test,
+    "[": _test,
+    "stat": _stat,
+    "ls": _ls,
+    "command": _command,
+    "uname": _uname,
+    "id": _id,
+    "date": _date,
+    "sh": _sh,
+    "bash": _sh,
+    "realpath": _realpath,
+    "readlink": _realpath,
+    "sha256sum": _sum,
+    "grep": _grep,
+    "ping": _ping,
+    "timeout": _through(1),
+    "sudo": _through(0),
+    "env": _through(0),
+    "echo": _echo,
+    "true": lambda _context, _arguments: ok(),
+    "false": lambda _context, _arguments: fail(1),
     "hostname": lambda context, _arguments: ok(f"{context.host.hostname}\n"),
     "whoami": lambda context, _arguments: ok(f"{context.user}\n"),
     "nproc": lambda _context, _arguments: ok("2\n"),

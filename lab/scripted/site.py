@@ -42,11 +42,16 @@ def _role(image: GuestImage, role: str) -> None:
 
 def guest_image(guest: BuiltGuest, access: GuestAccess) -> GuestImage:
     """Return the image of one of the lab's virtual machines."""
-    account = Account(1000, [access.public_key] if access.public_key else [],
-                      hashed(access.password) if access.password else "")
+    account = Account(
+        1000, [access.public_key] if access.public_key else [], hashed(access.password) if access.password else ""
+    )
     image = GuestImage(
-        guest.name, [[f"{guest.address}/{LAN_PREFIX}"]], LAN_GATEWAY, dict.fromkeys(BASE_SERVICES, "active"),
-        accounts={DRILL_ACCOUNT: account}, host_key=access.host_keys[guest.vmid],
+        guest.name,
+        [[f"{guest.address}/{LAN_PREFIX}"]],
+        LAN_GATEWAY,
+        dict.fromkeys(BASE_SERVICES, "active"),
+        accounts={DRILL_ACCOUNT: account},
+        host_key=access.host_keys[guest.vmid],
     )
     _role(image, guest.role)
     return image
@@ -55,8 +60,10 @@ def guest_image(guest: BuiltGuest, access: GuestAccess) -> GuestImage:
 def container_root() -> bytes:
     """Return the root file system of the lab's container as a tar."""
     out = io.BytesIO()
-    files = {"./etc/hostname": f"{CONTAINER.name}\n",
-             **{f"./srv/data/{name}": text for name, text in CLIENT_DATA.items()}}
+    files = {
+        "./etc/hostname": f"{CONTAINER.name}\n",
+        **{f"./srv/data/{name}": text for name, text in CLIENT_DATA.items()},
+    }
     with tarfile.open(fileobj=out, mode="w") as tar:
         for name, text in files.items():
             member = tarfile.TarInfo(name)
@@ -85,9 +92,16 @@ def start_production(hypervisor: MemoryHypervisor) -> None:
     """Power on every guest that is no template, on the production bridge."""
     for guest in GUESTS:
         if not guest.template:
-            config = {"agent": "1", "boot": "order=virtio0", "memory": str(guest.memory), "serial0": "socket",
-                      "net0": f"virtio={guest.mac},bridge=vmbr0", "virtio0": guest.volume}
+            config = {
+                "agent": "1",
+                "boot": "order=virtio0",
+                "memory": str(guest.memory),
+                "serial0": "socket",
+                "net0": f"virtio={guest.mac},bridge=vmbr0",
+                "virtio0": guest.volume,
+            }
             hypervisor.start(guest.vmid, config, {"virtio0": guest.volume})
-    net = (f"name=eth0,bridge=vmbr0,hwaddr={CONTAINER.mac},ip={CONTAINER.address}/{LAN_PREFIX},gw={LAN_GATEWAY},"
-           "type=veth")
+    net = (
+        f"name=eth0,bridge=vmbr0,hwaddr={CONTAINER.mac},ip={CONTAINER.address}/{LAN_PREFIX},gw={LAN_GATEWAY},type=veth"
+    )
     hypervisor.start(CONTAINER.vmid, {"net0": net, "hostname": CONTAINER.name}, {"rootfs": CONTAINER.volume})

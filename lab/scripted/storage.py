@@ -56,11 +56,13 @@ class Block:
 
     def chains(self) -> Iterator[list[BlockDevice]]:
         """Give each device with all those it stands on, itself first."""
+
         def below(device: BlockDevice, under: list[BlockDevice]) -> Iterator[list[BlockDevice]]:
             chain = [device, *under]
             yield chain
             for child in device.children:
                 yield from below(child, chain)
+
         for disk in self.tree():
             yield from below(disk, [])
 
@@ -73,22 +75,47 @@ class Storage:
 
     def programs(self) -> dict[str, Program]:
         """Return them by name."""
-        return {"lsblk": self._lsblk, "findmnt": mounts.findmnt, "df": mounts.df, "smartctl": self._smartctl,
-                "blkid": self._blkid, "mountpoint": mounts.mountpoint, "vgs": self._vgs, "pvs": self._pvs,
-                "lvs": self._lvs}
+        return {
+            "lsblk": self._lsblk,
+            "findmnt": mounts.findmnt,
+            "df": mounts.df,
+            "smartctl": self._smartctl,
+            "blkid": self._blkid,
+            "mountpoint": mounts.mountpoint,
+            "vgs": self._vgs,
+            "pvs": self._pvs,
+            "lvs": self._lvs,
+        }
 
     def _row(self, context: Context, device: BlockDevice, parent: BlockDevice | None) -> Row:
         points = [point for point, mounted in context.host.files.mounts.items() if mounted is device.holds]
         disk = device.kind == "disk"
-        return {"name": device.name, "kname": device.name, "path": device.path, "type": device.kind,
-                "size": device.size, "maj:min": device.number, "pkname": parent.name if parent else None,
-                "serial": device.serial or None,
-                "wwn": None, "model": None, "vendor": "0x1af4" if disk else None, "tran": "virtio" if disk else None,
-                "rm": False, "ro": device.holds.readonly if device.holds else False, "rota": True, "hotplug": False,
-                "fstype": device.fstype or (device.holds.fstype if device.holds else None), "label": None, "uuid": None,
-                "pttype": "dos" if any(child.kind == "part" for child in device.children) else None,
-                "partuuid": None, "state": None, "mountpoint": points[0] if points else None,
-                "mountpoints": points or [None]}
+        return {
+            "name": device.name,
+            "kname": device.name,
+            "path": device.path,
+            "type": device.kind,
+            "size": device.size,
+            "maj:min": device.number,
+            "pkname": parent.name if parent else None,
+            "serial": device.serial or None,
+            "wwn": None,
+            "model": None,
+            "vendor": "0x1af4" if disk else None,
+            "tran": "virtio" if disk else None,
+            "rm": False,
+            "ro": device.holds.readonly if device.holds else False,
+            "rota": True,
+            "hotplug": False,
+            "fstype": device.fstype or (device.holds.fstype if device.holds else None),
+            "label": None,
+            "uuid": None,
+            "pttype": "dos" if any(child.kind == "part" for child in device.children) else None,
+            "partuuid": None,
+            "state": None,
+            "mountpoint": points[0] if points else None,
+            "mountpoints": points or [None],
+        }
 
     def _lsblk(self, context: Context, arguments: list[str]) -> CommandResult:
         options = options_of(arguments, {"-o", "--output"}, LSBLK)
@@ -100,8 +127,9 @@ class Storage:
             if not any(name in {chain[0].path, f"/dev/{chain[0].name}"} for chain in chains):
                 return fail(32, f"lsblk: {name}: not a block device")
         shape = _Shape(columns, options.flags)
-        wanted = [chain for chain in chains
-                  if chain[0].path in options.words or (not options.words and len(chain) == 1)]
+        wanted = [
+            chain for chain in chains if chain[0].path in options.words or (not options.words and len(chain) == 1)
+        ]
         if shape.inverse:
             devices = [self._inverse(context, chain, shape) for chain in wanted]
         else:
@@ -148,20 +176,51 @@ class Storage:
                 yield disk, size, max(0, size - used)
 
     def _vgs(self, _context: Context, arguments: list[str]) -> CommandResult:
-        rows = [{"vg_name": disk.group, "vg_size": size, "vg_free": free, "pv_count": 1, "lv_count": len(disk.children),
-                 "vg_attr": "wz--n-", "vg_extent_size": EXTENT} for disk, size, free in self._groups()]
+        rows = [
+            {
+                "vg_name": disk.group,
+                "vg_size": size,
+                "vg_free": free,
+                "pv_count": 1,
+                "lv_count": len(disk.children),
+                "vg_attr": "wz--n-",
+                "vg_extent_size": EXTENT,
+            }
+            for disk, size, free in self._groups()
+        ]
         return _lvm_report("vgs", "vg", "vg_name", rows, arguments)
 
     def _pvs(self, _context: Context, arguments: list[str]) -> CommandResult:
-        rows = [{"pv_name": disk.path, "vg_name": disk.group, "pv_size": size, "pv_free": free, "pv_attr": "a--",
-                 "pv_fmt": "lvm2"} for disk, size, free in self._groups()]
+        rows = [
+            {
+                "pv_name": disk.path,
+                "vg_name": disk.group,
+                "pv_size": size,
+                "pv_free": free,
+                "pv_attr": "a--",
+                "pv_fmt": "lvm2",
+            }
+            for disk, size, free in self._groups()
+        ]
         return _lvm_report("pvs", "pv", "vg_name", rows, arguments)
 
     def _lvs(self, _context: Context, arguments: list[str]) -> CommandResult:
-        rows = [{"lv_name": name, "vg_name": disk.group, "lv_size": size, "lv_attr": "-wi-a-----", "pool_lv": "",
-                 "data_percent": "", "metadata_percent": "", "lv_metadata_size": "",
-                 "lv_path": f"/dev/{disk.group}/{name}", "devices": f"{disk.path}(0)"}
-                for disk, _size, _free in self._groups() for name, size in self._block.volumes(disk.group).items()]
+        rows = [
+            {
+                "lv_name": name,
+                "vg_name": disk.group,
+                "lv_size": size,
+                "lv_attr": "-wi-a-----",
+                "pool_lv": "",
+                "data_percent": "",
+                "metadata_percent": "",
+                "lv_metadata_size": "",
+                "lv_path": f"/dev/{disk.group}/{name}",
+                "devices": f"{disk.path}(0)",
+            }
+            for disk, _size, _free in self._groups()
+            for name, size in self._block.volumes(disk.group).items()
+        ]
         return _lvm_report("lvs", "lv", "vg_name", rows, arguments)
 
 

@@ -53,8 +53,10 @@ class Storehouse:
             used = sum(disk.size for known, disk in self.disks.items() if known.startswith(f"{storage}:"))
             if used + size > self.capacity:
                 extents = (self.capacity - used) >> 22, -(-size >> 22)
-                raise HypervisorError(f'Volume group "{storage}" has insufficient free space ({extents[0]} extents): '
-                                      f"{extents[1]} required.")
+                raise HypervisorError(
+                    f'Volume group "{storage}" has insufficient free space ({extents[0]} extents): '
+                    f"{extents[1]} required."
+                )
             self.disks[volid] = self._disk(like).copy(size) if like else SparseDisk(size)
 
     def _disk(self, volid: str) -> SparseDisk:
@@ -93,10 +95,12 @@ class Storehouse:
             if self.pace:
                 pause(self.pace)
             progress(done, whole)
+
         return step
 
-    def write_archive(self, path: str, header: ArchiveHeader, volids: Mapping[str, str], compress: str,
-                      progress: Progress) -> Written:
+    def write_archive(
+        self, path: str, header: ArchiveHeader, volids: Mapping[str, str], compress: str, progress: Progress
+    ) -> Written:
         """Write an archive; HypervisorError when the node's filesystem does not take it."""
         disks = {device: self._disk(volid) for device, volid in volids.items()}
         with _written(self.node, path) as out, compressor(out, compress) as stream:

@@ -29,10 +29,19 @@ class Unit:
         """Return what ``systemctl show`` prints."""
         up = "running" if self.kind == "service" else "mounted"
         sub = {"active": up, "inactive": "dead"}.get(self.active, "failed")
-        return {"Type": "simple", "Id": name, "Names": name, "Description": self.description or name,
-                "LoadState": "loaded", "ActiveState": self.active, "SubState": sub, "UnitFileState": self.enabled,
-                "MainPID": "612" if self.active == "active" else "0", "NRestarts": "0",
-                "Result": "exit-code" if self.active == "failed" else "success"}
+        return {
+            "Type": "simple",
+            "Id": name,
+            "Names": name,
+            "Description": self.description or name,
+            "LoadState": "loaded",
+            "ActiveState": self.active,
+            "SubState": sub,
+            "UnitFileState": self.enabled,
+            "MainPID": "612" if self.active == "active" else "0",
+            "NRestarts": "0",
+            "Result": "exit-code" if self.active == "failed" else "success",
+        }
 
 
 @dataclass(frozen=True)
@@ -54,9 +63,17 @@ class JournalEntry:
         """Return the fields that ``journalctl -o json`` prints."""
         micros = str(int(self.when * 1_000_000))
         boot = host.boot_id.replace("-", "")
-        return {"__CURSOR": f"s=1;t={micros}", "__REALTIME_TIMESTAMP": micros, "_BOOT_ID": boot,
-                "_HOSTNAME": host.hostname, "_TRANSPORT": self.transport, "PRIORITY": str(self.priority),
-                "SYSLOG_IDENTIFIER": self.identifier, "_PID": str(self.pid), "MESSAGE": self.message}
+        return {
+            "__CURSOR": f"s=1;t={micros}",
+            "__REALTIME_TIMESTAMP": micros,
+            "_BOOT_ID": boot,
+            "_HOSTNAME": host.hostname,
+            "_TRANSPORT": self.transport,
+            "PRIORITY": str(self.priority),
+            "SYSLOG_IDENTIFIER": self.identifier,
+            "_PID": str(self.pid),
+            "MESSAGE": self.message,
+        }
 
 
 def find(host: ScriptedHost, name: str) -> tuple[str, Unit | None]:
@@ -95,8 +112,16 @@ def _show(context: Context, words: Sequence[str]) -> CommandResult:
     blocks = []
     for name in names:
         full, unit = find(context.host, name)
-        absent = {"Id": full, "Names": full, "Description": full, "LoadState": "not-found", "ActiveState": "inactive",
-                  "SubState": "dead", "UnitFileState": "", "MainPID": "0"}
+        absent = {
+            "Id": full,
+            "Names": full,
+            "Description": full,
+            "LoadState": "not-found",
+            "ActiveState": "inactive",
+            "SubState": "dead",
+            "UnitFileState": "",
+            "MainPID": "0",
+        }
         facts = absent if unit is None else unit.properties(full)
         shown = {key: facts.get(key, "") for key in wanted} if wanted else facts
         blocks.append("".join(f"{text}\n" if value else f"{key}={text}\n" for key, text in shown.items()))
@@ -130,6 +155,7 @@ def _list_files(context: Context, _names: Sequence[str]) -> CommandResult:
 
 def _switch(state: str) -> Program:
     """Return ``start`` or ``stop``."""
+
     def switch(context: Context, names: list[str]) -> CommandResult:
         for name in names:
             full, unit = find(context.host, name)
@@ -137,13 +163,20 @@ def _switch(state: str) -> Program:
                 return fail(5, f"Failed to {'start' if state == 'active' else 'stop'} {full}: Unit {full} not found.")
             unit.active = state
         return ok()
+
     return switch
 
 
 VERBS: Mapping[str, Program] = {
-    "is-active": _is_active, "is-enabled": _is_enabled, "is-failed": _is_failed, "show": _show,
-    "is-system-running": _system_state, "list-unit-files": _list_files, "start": _switch("active"),
-    "stop": _switch("inactive"), "restart": _switch("active"),
+    "is-active": _is_active,
+    "is-enabled": _is_enabled,
+    "is-failed": _is_failed,
+    "show": _show,
+    "is-system-running": _system_state,
+    "list-unit-files": _list_files,
+    "start": _switch("active"),
+    "stop": _switch("inactive"),
+    "restart": _switch("active"),
 }
 
 
@@ -163,9 +196,15 @@ def _timedatectl(context: Context, arguments: list[str]) -> CommandResult:
     host = context.host
     active = any(unit.active == "active" for name, unit in host.services.items() if name in TIME_SERVICES)
     moment = datetime.fromtimestamp(host.clock(), ZoneInfo(host.zone))
-    facts = {"Timezone": host.zone, "LocalRTC": "no", "CanNTP": "yes", "NTP": "yes" if active else "no",
-             "NTPSynchronized": "yes" if active else "no", "TimeUSec": moment.strftime("%a %Y-%m-%d %H:%M:%S %Z"),
-             "RTCTimeUSec": moment.strftime("%a %Y-%m-%d %H:%M:%S %Z")}
+    facts = {
+        "Timezone": host.zone,
+        "LocalRTC": "no",
+        "CanNTP": "yes",
+        "NTP": "yes" if active else "no",
+        "NTPSynchronized": "yes" if active else "no",
+        "TimeUSec": moment.strftime("%a %Y-%m-%d %H:%M:%S %Z"),
+        "RTCTimeUSec": moment.strftime("%a %Y-%m-%d %H:%M:%S %Z"),
+    }
     wanted, _names, value = _properties(arguments[1:])
     shown = {key: facts[key] for key in wanted if key in facts} if wanted else facts
     return ok("".join(f"{text}\n" if value else f"{key}={text}\n" for key, text in shown.items()))

@@ -30,7 +30,9 @@ FLAGS = (
 
 def chromium() -> str | None:
     """The browser's program, under any of the names distributions give it."""
-    return next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+    return next(
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+    )
 
 
 class Page:

@@ -30,7 +30,11 @@ def run_suite(*words: str, inventory: str | None = INVENTORY) -> subprocess.Comp
     chosen = ["--inventory", inventory] if inventory else []
     return subprocess.run(
         [sys.executable, "-m", "pytest", *words, *chosen, "-p", "no:cacheprovider"],
-        cwd=ROOT, check=False, capture_output=True, text=True, timeout=1500,
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=1500,
     )
 
 

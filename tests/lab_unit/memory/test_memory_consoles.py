@@ -77,6 +77,7 @@ def reader(client: socket.socket) -> Callable[[str], str]:
             seen += chunk
         head, found, seen = seen.partition(text.encode())
         return (head + found).decode()
+
     return up_to
 
 

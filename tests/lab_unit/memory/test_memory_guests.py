@@ -9,8 +9,13 @@ from lab.memory import MemoryHypervisor
 from lab.memory_node import MemoryNode
 
 COPY = "vmdata:vm-9000-disk-0"
-CONFIG = {"agent": "1", "boot": "order=virtio0", "serial0": "socket", "virtio0": COPY,
-          "net0": "virtio=BC:24:11:00:90:00,bridge=vmbr9"}
+CONFIG = {
+    "agent": "1",
+    "boot": "order=virtio0",
+    "serial0": "socket",
+    "virtio0": COPY,
+    "net0": "virtio=BC:24:11:00:90:00,bridge=vmbr9",
+}
 
 
 def copy_of(hypervisor: MemoryHypervisor, vmid: int, **changes: str) -> None:

@@ -90,8 +90,14 @@ def test_lsblk_leads_from_the_mount_to_the_disk(node: MemoryNode) -> None:
     source = json.loads(told(node, "findmnt -J -T / -o SOURCE"))["filesystems"][0]["source"]
     tree = json.loads(told(node, f"lsblk -J -s -p -o NAME,TYPE,PKNAME {source}"))["blockdevices"]
 
-    assert tree == [{"name": "/dev/vda1", "type": "part", "pkname": "/dev/vda",
-                     "children": [{"name": "/dev/vda", "type": "disk", "pkname": None}]}]
+    assert tree == [
+        {
+            "name": "/dev/vda1",
+            "type": "part",
+            "pkname": "/dev/vda",
+            "children": [{"name": "/dev/vda", "type": "disk", "pkname": None}],
+        }
+    ]
     assert node.shell("lsblk -J /dev/nope").rc == 32
 
 

@@ -27,8 +27,14 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[labsite.LabSite]:
 def node(lab: labsite.LabSite) -> Iterator[paramiko.SSHClient]:
     with paramiko.SSHClient() as client:
         client.load_host_keys(str(lab.folder / "known_hosts"))
-        client.connect("127.0.0.1", lab.ssh.port, "root", key_filename=str(lab.folder / "id_ed25519"),
-                       allow_agent=False, look_for_keys=False)
+        client.connect(
+            "127.0.0.1",
+            lab.ssh.port,
+            "root",
+            key_filename=str(lab.folder / "id_ed25519"),
+            allow_agent=False,
+            look_for_keys=False,
+        )
         yield client
 
 
@@ -45,10 +51,23 @@ def task(lab: labsite.LabSite, method: str, path: str, **params: object) -> None
 
 
 def restore(lab: labsite.LabSite, vmid: int, temporary: int) -> None:
-    newest = max(name.name for name in lab.hypervisor.node.listdir("/mnt/backup/dump")
-                 if name.name.startswith(f"vzdump-qemu-{vmid}-") and name.name.endswith(".vma.zst"))
-    task(lab, "POST", "/nodes/pve1/qemu", vmid=temporary, archive=f"backup-hdd:backup/{newest}", storage="vmdata",
-         net0="virtio=BC:24:11:00:02:99,bridge=vmbr9", template=0, onboot=0, pool="drill")
+    newest = max(
+        name.name
+        for name in lab.hypervisor.node.listdir("/mnt/backup/dump")
+        if name.name.startswith(f"vzdump-qemu-{vmid}-") and name.name.endswith(".vma.zst")
+    )
+    task(
+        lab,
+        "POST",
+        "/nodes/pve1/qemu",
+        vmid=temporary,
+        archive=f"backup-hdd:backup/{newest}",
+        storage="vmdata",
+        net0="virtio=BC:24:11:00:02:99,bridge=vmbr9",
+        template=0,
+        onboot=0,
+        pool="drill",
+    )
     task(lab, "POST", f"/nodes/pve1/qemu/{temporary}/status/start")
 
 
@@ -84,8 +103,14 @@ def test_the_restored_guest_is_entered_through_the_node(lab: labsite.LabSite, no
         key = (lab.folder / "guest-210.hostkey.pub").read_text().split()
         known = paramiko.PKey.from_type_string(key[0], base64.b64decode(key[1]))
         guest.get_host_keys().add("10.0.0.210", key[0], known)
-        guest.connect("10.0.0.210", username="drill", password=(lab.folder / "drill-password").read_text().strip(),
-                      sock=channel, allow_agent=False, look_for_keys=False)
+        guest.connect(
+            "10.0.0.210",
+            username="drill",
+            password=(lab.folder / "drill-password").read_text().strip(),
+            sock=channel,
+            allow_agent=False,
+            look_for_keys=False,
+        )
         assert run(guest, shlex.join(["systemctl", "is-active", "dnsmasq"])) == "active\n"
     destroy(lab, 211)
     run(node, "ip netns del drill211")

@@ -111,9 +111,7 @@ def test_a_drill_logs_in_through_its_gateway(copy: MemoryHypervisor, root: param
     transport.close()
 
 
-def test_the_guest_lets_in_by_password(
-    copy: MemoryHypervisor, root: paramiko.Transport, access: GuestAccess
-) -> None:
+def test_the_guest_lets_in_by_password(copy: MemoryHypervisor, root: paramiko.Transport, access: GuestAccess) -> None:
     transport = connect(tunnel(root), guest_key(copy, 210))
     with pytest.raises(paramiko.AuthenticationException):
         transport.auth_password("drill", "wrong")
@@ -134,9 +132,7 @@ def test_the_guest_refuses_every_other_account(
     transport.close()
 
 
-def test_a_wrong_password_is_a_fault(
-    copy: MemoryHypervisor, root: paramiko.Transport, access: GuestAccess
-) -> None:
+def test_a_wrong_password_is_a_fault(copy: MemoryHypervisor, root: paramiko.Transport, access: GuestAccess) -> None:
     copy.guest(9000).password_refused = True
     transport = connect(tunnel(root), guest_key(copy, 210))
     with pytest.raises(paramiko.AuthenticationException):
@@ -144,9 +140,7 @@ def test_a_wrong_password_is_a_fault(
     transport.close()
 
 
-@pytest.mark.parametrize(
-    ("host", "port", "reason"), [(200, 22, "No route to host"), (210, 2222, "Connection refused")]
-)
+@pytest.mark.parametrize(("host", "port", "reason"), [(200, 22, "No route to host"), (210, 2222, "Connection refused")])
 def test_what_does_not_answer_says_why(
     copy: MemoryHypervisor, root: paramiko.Transport, host: int, port: int, reason: str
 ) -> None:

@@ -11,8 +11,12 @@ from lab.pve.site import GuestRecord, Site
 from lab.settings import CONTAINER, GUESTS
 
 SECRETS = Secrets("audit-secret", "drill-secret", "root-secret")
-TOKENS = {"audit": "audit@pve!suite=audit-secret", "drill": "drill@pve!suite=drill-secret",
-          "admin": "root@pam!suite=admin-secret", "nobody": "nobody@pve!suite=nobody-secret"}
+TOKENS = {
+    "audit": "audit@pve!suite=audit-secret",
+    "drill": "drill@pve!suite=drill-secret",
+    "admin": "root@pam!suite=admin-secret",
+    "nobody": "nobody@pve!suite=nobody-secret",
+}
 DUMP = "/mnt/backup/dump"
 DISK = 1 << 20
 
@@ -42,8 +46,9 @@ class BackupSite:
 
     def backup(self, vmid: object, who: str = "admin", **params: Any) -> tuple[str, list[str]]:
         """Back guests up to the lab's backup storage."""
-        return self.task("POST", "/nodes/pve1/vzdump", who,
-                         **{"vmid": vmid, "storage": "backup-hdd", "compress": "zstd", **params})
+        return self.task(
+            "POST", "/nodes/pve1/vzdump", who, **{"vmid": vmid, "storage": "backup-hdd", "compress": "zstd", **params}
+        )
 
     def content(self, who: str = "admin", **params: Any) -> list[dict[str, Any]]:
         """List the archives of the backup storage."""

@@ -22,9 +22,16 @@ def test_recorded_names(recorded: dict[str, Any]) -> None:
     assert not name.standard or name.ctime == recorded["ctime"]
 
 
-@pytest.mark.parametrize("file", [
-    "vzdump-qemu-220-2026_11_23-21_01_16.vma.dat", "vzdump-qemu-220-2026_11_23-21_01_16.log",
-    "vzdump-qemu-220-2026_11_23-21_01_16.vma.zst.notes", "vzdump-qemu-220-2026_11_23-21_01_16.tmp", "readme.txt"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "vzdump-qemu-220-2026_11_23-21_01_16.vma.dat",
+        "vzdump-qemu-220-2026_11_23-21_01_16.log",
+        "vzdump-qemu-220-2026_11_23-21_01_16.vma.zst.notes",
+        "vzdump-qemu-220-2026_11_23-21_01_16.tmp",
+        "readme.txt",
+    ],
+)
 def test_logs_notes_and_unfinished_files_are_no_archives(file: str) -> None:
     assert archive_names.read(file, UTC) is None
 
@@ -43,9 +50,16 @@ def test_a_stamp_in_the_repeated_hour_is_read_as_its_first_pass() -> None:
     assert name.ctime == 1_792_888_200
 
 
-@pytest.mark.parametrize(("compress", "kind", "ending"), [
-    ("zstd", "qemu", ".vma.zst"), ("gzip", "qemu", ".vma.gz"), ("lzo", "qemu", ".vma.lzo"), ("0", "qemu", ".vma"),
-    ("zstd", "lxc", ".tar.zst")])
+@pytest.mark.parametrize(
+    ("compress", "kind", "ending"),
+    [
+        ("zstd", "qemu", ".vma.zst"),
+        ("gzip", "qemu", ".vma.gz"),
+        ("lzo", "qemu", ".vma.lzo"),
+        ("0", "qemu", ".vma"),
+        ("zstd", "lxc", ".tar.zst"),
+    ],
+)
 def test_endings(compress: str, kind: str, ending: str) -> None:
     assert archive_names.compose(kind, 100, 1_795_482_001, compress, BERLIN).endswith("_01" + ending)
 

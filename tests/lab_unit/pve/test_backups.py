@@ -13,10 +13,13 @@ from lab.scripted.image import GuestImage
 from lab.waiting import until
 from tests.lab_unit.pve.backupsite import DISK, DUMP, BackupSite, make_site
 
-NOT_MOUNTED = ("could not activate storage 'backup-hdd': unable to activate storage 'backup-hdd' - directory is"
-               " expected to be a mount point but is not mounted: '/mnt/backup'")
-NOT_FOR_BACKUPS = ("could not get storage information for 'local': can't use storage 'local' for backups - wrong"
-                   " content type")
+NOT_MOUNTED = (
+    "could not activate storage 'backup-hdd': unable to activate storage 'backup-hdd' - directory is"
+    " expected to be a mount point but is not mounted: '/mnt/backup'"
+)
+NOT_FOR_BACKUPS = (
+    "could not get storage information for 'local': can't use storage 'local' for backups - wrong content type"
+)
 
 
 @pytest.fixture
@@ -44,10 +47,15 @@ def _answers(lab: BackupSite, vmid: int) -> bool:
 def shape(log: list[str]) -> list[str]:
     """The lines with what differs from run to run taken out."""
     text = "\n".join(log)
-    for pattern, mark in ((r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "WHEN"), (r"\d{4}_\d\d_\d\d-\d\d_\d\d_\d\d", "STAMP"),
-                          (r"[0-9a-f]{8}-[0-9a-f-]{27}", "UUID"), (r"\(00:00:\d\d\)", "(TOOK)"),
-                          (r"in \d+ ?s(econds)?(?=[ ,])", "in N"), (r"[\d.]+ [KMG]?i?B/s", "RATE"),
-                          (r"size: \d+[KM]B", "size: SIZE")):
+    for pattern, mark in (
+        (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "WHEN"),
+        (r"\d{4}_\d\d_\d\d-\d\d_\d\d_\d\d", "STAMP"),
+        (r"[0-9a-f]{8}-[0-9a-f-]{27}", "UUID"),
+        (r"\(00:00:\d\d\)", "(TOOK)"),
+        (r"in \d+ ?s(econds)?(?=[ ,])", "in N"),
+        (r"[\d.]+ [KMG]?i?B/s", "RATE"),
+        (r"size: \d+[KM]B", "size: SIZE"),
+    ):
         text = re.sub(pattern, mark, text)
     return text.split("\n")
 
@@ -57,8 +65,10 @@ def test_a_running_guest_is_frozen_and_its_log_reads_as_recorded(lab: BackupSite
     status, log = lab.backup(200, mode="snapshot", notes__template="{{guestname}} on {{node}} ({{vmid}})")
     assert status == "OK"
     assert shape(log) == [
-        ("INFO: starting new backup job: vzdump 200 --mode snapshot --notes-template '{{guestname}} on {{node}}"
-        " ({{vmid}})' --storage backup-hdd --compress zstd --node pve1"),
+        (
+            "INFO: starting new backup job: vzdump 200 --mode snapshot --notes-template '{{guestname}} on {{node}}"
+            " ({{vmid}})' --storage backup-hdd --compress zstd --node pve1"
+        ),
         "INFO: Starting Backup of VM 200 (qemu)",
         "INFO: Backup started at WHEN",
         "INFO: status = running",
@@ -90,8 +100,13 @@ def test_a_stopped_guest_is_backed_up_in_stop_mode_whatever_is_asked(lab: Backup
     status, log = lab.backup(210, mode="snapshot", prune__backups="keep-last=3,keep-weekly=2")
     assert status == "OK"
     told = shape(log)
-    assert told[3:8] == ["INFO: status = stopped", "INFO: backup mode: stop", "INFO: ionice priority: 7",
-                         "INFO: VM Name: dns", "INFO: include disk 'virtio0' 'vmdata:vm-210-disk-0' 1M"]
+    assert told[3:8] == [
+        "INFO: status = stopped",
+        "INFO: backup mode: stop",
+        "INFO: ionice priority: 7",
+        "INFO: VM Name: dns",
+        "INFO: include disk 'virtio0' 'vmdata:vm-210-disk-0' 1M",
+    ]
     assert "INFO: starting kvm to execute backup task" in told
     assert "INFO: stopping kvm after backup task" in told
     assert "INFO: prune older backups with retention: keep-last=3, keep-weekly=2" in told
@@ -138,8 +153,9 @@ def test_a_guest_without_disks_backs_up(lab: BackupSite) -> None:
 
 def test_a_container_falls_back_to_suspend(lab: BackupSite) -> None:
     container = lab.site.guests[230]
-    lab.hypervisor.start(230, {key: str(value) for key, value in container.config.items()},
-                         {"rootfs": "vmdata:vm-230-disk-0"})
+    lab.hypervisor.start(
+        230, {key: str(value) for key, value in container.config.items()}, {"rootfs": "vmdata:vm-230-disk-0"}
+    )
     status, log = lab.backup(230)
     assert status == "OK"
     assert "INFO: trying 'suspend' mode instead" in log
@@ -173,8 +189,12 @@ def test_one_task_for_several_guests_has_no_guest_in_its_id(lab: BackupSite) -> 
 def test_a_missing_guest_fails_the_job_and_not_the_others(lab: BackupSite) -> None:
     status, log = lab.backup("210,999")
     assert status == "job errors"
-    assert shape(log)[-4:] == ["ERROR: Backup of VM 999 failed - unable to find VM '999'", "INFO: Failed at WHEN",
-                               "INFO: Backup job finished with errors", "TASK ERROR: job errors"]
+    assert shape(log)[-4:] == [
+        "ERROR: Backup of VM 999 failed - unable to find VM '999'",
+        "INFO: Failed at WHEN",
+        "INFO: Backup job finished with errors",
+        "TASK ERROR: job errors",
+    ]
     assert len(lab.content(vmid=210)) == 1
 
 
@@ -187,8 +207,10 @@ def test_a_locked_guest_leaves_its_log_alone(lab: BackupSite) -> None:
     (name,) = lab.dump()
     kept = lab.hypervisor.node.read(f"{DUMP}/{name}").decode().splitlines()
     assert [line[20:] for line in kept] == [
-        "INFO: Starting Backup of VM 210 (qemu)", "INFO: status = stopped",
-        "ERROR: Backup of VM 210 failed - VM is locked (backup)"]
+        "INFO: Starting Backup of VM 210 (qemu)",
+        "INFO: status = stopped",
+        "ERROR: Backup of VM 210 failed - VM is locked (backup)",
+    ]
 
 
 def test_a_full_disk_reads_as_a_broken_pipe_and_leaves_the_log(lab: BackupSite) -> None:
@@ -203,12 +225,20 @@ def test_a_full_disk_reads_as_a_broken_pipe_and_leaves_the_log(lab: BackupSite) 
     assert "lock" not in lab.site.guests[210].config
 
 
-@pytest.mark.parametrize(("storage", "status"), [
-    ("local", NOT_FOR_BACKUPS),
-    ("nope", ("could not activate storage 'nope': storage 'nope' does not exist could not get storage information for"
-             " 'nope': storage 'nope' does not exist")),
-    (None, NOT_FOR_BACKUPS),
-])
+@pytest.mark.parametrize(
+    ("storage", "status"),
+    [
+        ("local", NOT_FOR_BACKUPS),
+        (
+            "nope",
+            (
+                "could not activate storage 'nope': storage 'nope' does not exist could not get storage information for"
+                " 'nope': storage 'nope' does not exist"
+            ),
+        ),
+        (None, NOT_FOR_BACKUPS),
+    ],
+)
 def test_a_wrong_storage_is_the_tasks_whole_answer(lab: BackupSite, storage: str | None, status: Any) -> None:
     params = {"vmid": 210} | ({"storage": storage} if storage else {})
     ended, log = lab.task("POST", "/nodes/pve1/vzdump", **params)
@@ -228,13 +258,18 @@ def test_a_disabled_storage_fails_the_task(lab: BackupSite) -> None:
     assert lab.backup(210)[0] == "could not activate storage 'backup-hdd': storage 'backup-hdd' is disabled"
 
 
-@pytest.mark.parametrize(("params", "errors"), [
-    ({"storage": "backup-hdd"}, {"vmid": "property is missing"}),
-    ({"vmid": 210, "tmpdir": "/tmp"}, {"tmpdir": "Only root may set this option."}),
-    ({"vmid": 210, "dumpdir": "/tmp"}, {"dumpdir": "Only root may set this option."}),
-    ({"vmid": 210, "mode": "foo"},
-     {"mode": "value 'foo' does not have a value in the enumeration 'snapshot, suspend, stop'"}),
-])
+@pytest.mark.parametrize(
+    ("params", "errors"),
+    [
+        ({"storage": "backup-hdd"}, {"vmid": "property is missing"}),
+        ({"vmid": 210, "tmpdir": "/tmp"}, {"tmpdir": "Only root may set this option."}),
+        ({"vmid": 210, "dumpdir": "/tmp"}, {"dumpdir": "Only root may set this option."}),
+        (
+            {"vmid": 210, "mode": "foo"},
+            {"mode": "value 'foo' does not have a value in the enumeration 'snapshot, suspend, stop'"},
+        ),
+    ],
+)
 def test_requests_that_are_refused_at_once(
     lab: BackupSite, params: dict[str, Any], errors: dict[str, str] | None
 ) -> None:
@@ -249,8 +284,9 @@ def test_who_may_back_up(lab: BackupSite) -> None:
     lab.add_guest(9000)
     status, _ = lab.backup(9000, "drill")
     assert status == "403 Permission check failed (/vms/9000, VM.Backup)"
-    refused = lab.ask("POST", "/nodes/pve1/vzdump", "drill", vmid=210, storage="backup-hdd",
-                      **{"prune-backups": "keep-last=1"})
+    refused = lab.ask(
+        "POST", "/nodes/pve1/vzdump", "drill", vmid=210, storage="backup-hdd", **{"prune-backups": "keep-last=1"}
+    )
     assert refused.reason == "Permission check failed (/storage/backup-hdd, Datastore.Allocate)"
     assert lab.data("POST", "/nodes/pve1/vzdump", stop=1) == "OK"
 
@@ -278,9 +314,14 @@ def test_a_cancelled_backup_says_so_and_cleans_up(lab: BackupSite) -> None:
     done = lab.site.tasks.wait(upid)
     assert done.status == "interrupted by signal"
     tail = [line for line in done.log[-9:] if "Failed at" not in line]
-    assert tail[-6:] == ["ERROR: interrupted by signal", "INFO: aborting backup job", "INFO: resuming VM again",
-                         "ERROR: Backup of VM 200 failed - interrupted by signal",
-                         "ERROR: Backup job failed - interrupted by signal", "TASK ERROR: interrupted by signal"]
+    assert tail[-6:] == [
+        "ERROR: interrupted by signal",
+        "INFO: aborting backup job",
+        "INFO: resuming VM again",
+        "ERROR: Backup of VM 200 failed - interrupted by signal",
+        "ERROR: Backup job failed - interrupted by signal",
+        "TASK ERROR: interrupted by signal",
+    ]
     assert all(name.endswith(".log") for name in lab.dump())
     assert "lock" not in lab.site.guests[200].config
     assert lab.hypervisor.agent(200, "guest-fsfreeze-status", {}, 1) == "thawed"
@@ -294,8 +335,9 @@ def test_pruning_at_the_end_removes_what_retention_says(lab: BackupSite) -> None
     removed = [line for line in log if "removing backup" in line]
     assert len(removed) <= 1
     today = [line for line in log if "pruned" in line]
-    assert today == [f"INFO: pruned {len(removed)} backup(s)"
-                     + (" not covered by keep-retention policy" if removed else "")]
+    assert today == [
+        f"INFO: pruned {len(removed)} backup(s)" + (" not covered by keep-retention policy" if removed else "")
+    ]
     _, log = past.backup(220, prune__backups="keep-last=3")
     assert len(past.content(vmid=220)) == 3
     assert "INFO: pruned 12 backup(s) not covered by keep-retention policy" in log
@@ -305,8 +347,11 @@ def test_pruning_at_the_end_removes_what_retention_says(lab: BackupSite) -> None
 def test_the_storages_retention_counts_when_the_job_says_nothing(lab: BackupSite) -> None:
     lab.data("PUT", "/storage/backup-hdd", **{"prune-backups": "keep-last=3,keep-weekly=2"})
     assert "INFO: prune older backups with retention: keep-last=3, keep-weekly=2" in lab.backup(210)[1]
-    assert not [line for line in lab.backup(220, prune__backups="keep-all=1")[1] if "prun" in line.lower()
-                and not line.startswith("INFO: starting new")]
+    assert not [
+        line
+        for line in lab.backup(220, prune__backups="keep-all=1")[1]
+        if "prun" in line.lower() and not line.startswith("INFO: starting new")
+    ]
 
 
 def test_without_pruning_the_sum_of_the_retention_is_a_limit() -> None:
@@ -320,7 +365,11 @@ def test_without_pruning_the_sum_of_the_retention_is_a_limit() -> None:
 def test_defaults_of_a_storage(lab: BackupSite) -> None:
     found = lab.data("GET", "/nodes/pve1/vzdump/defaults", "audit", storage="backup-hdd")
     assert (found["compress"], found["mode"], found["dumpdir"], found["prune-backups"]) == (
-        "0", "snapshot", DUMP, "keep-all=1")
+        "0",
+        "snapshot",
+        DUMP,
+        "keep-all=1",
+    )
     assert "ionice" in found
     assert "notification-policy" not in found
     assert make_site("8.4").data("GET", "/nodes/pve1/vzdump/defaults", storage="backup-hdd")["notification-policy"]
@@ -347,8 +396,10 @@ def test_a_truncated_archive_still_shows_its_configuration(lab: BackupSite) -> N
     assert "name: dns" in lab.data("GET", "/nodes/pve1/vzdump/extractconfig", volume=volid)
 
 
-@pytest.mark.parametrize(("content", "words"), [
-    (b"", "zstd: {path}: unexpected end of file"), (b"\1\2\3\4" * 100, "zstd: {path}: unsupported format")])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"", "zstd: {path}: unexpected end of file"), (b"\1\2\3\4" * 100, "zstd: {path}: unsupported format")],
+)
 def test_an_archive_whose_header_cannot_be_read(lab: BackupSite, content: bytes, words: str) -> None:
     path = f"{DUMP}/vzdump-qemu-210-2026_01_01-00_00_01.vma.zst"
     lab.hypervisor.node.write(path, content)
@@ -359,7 +410,8 @@ def test_an_archive_whose_header_cannot_be_read(lab: BackupSite, content: bytes,
     refused = lab.ask("GET", "/nodes/pve1/vzdump/extractconfig", volume=missing)
     assert refused.reason == f"volume '{missing}' does not exist"
     assert lab.ask("GET", "/nodes/pve1/vzdump/extractconfig", volume="/mnt/x.vma").reason.startswith(
-        "Only root can pass arbitrary filesystem paths.")
+        "Only root can pass arbitrary filesystem paths."
+    )
 
 
 def test_the_journal_names_the_daemon_that_asked(lab: BackupSite) -> None:
@@ -373,8 +425,16 @@ def test_the_journal_names_the_daemon_that_asked(lab: BackupSite) -> None:
 def test_the_scheduler_runs_what_is_due_as_root_and_drops_what_was_missed(lab: BackupSite) -> None:
     for name in list(lab.site.jobs):
         lab.data("DELETE", f"/cluster/backup/{name}")
-    lab.data("POST", "/cluster/backup", id="often", vmid="210", storage="backup-hdd", schedule="*:*", compress="zstd",
-             **{"prune-backups": "keep-last=2"})
+    lab.data(
+        "POST",
+        "/cluster/backup",
+        id="often",
+        vmid="210",
+        storage="backup-hdd",
+        schedule="*:*",
+        compress="zstd",
+        **{"prune-backups": "keep-last=2"},
+    )
     scheduler = Scheduler(lab.site)
     lab.hypervisor.node.skew += 3600
     assert scheduler.tick() == []

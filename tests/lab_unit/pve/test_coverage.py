@@ -21,29 +21,52 @@ def job(lab: BackupSite, job_id: str, **params: Any) -> None:
 
 
 def test_the_volumes_of_a_machine_and_of_a_container(lab: BackupSite) -> None:
-    assert children(lab, "nightly-vm200", "audit") == [{
-        "id": 200, "type": "qemu", "name": "docker-host", "leaf": 0, "children": [
-            {"id": "200:virtio0", "name": "vmdata:vm-200-disk-0", "included": 1, "reason": "backup=yes", "leaf": 1}]}]
+    assert children(lab, "nightly-vm200", "audit") == [
+        {
+            "id": 200,
+            "type": "qemu",
+            "name": "docker-host",
+            "leaf": 0,
+            "children": [
+                {"id": "200:virtio0", "name": "vmdata:vm-200-disk-0", "included": 1, "reason": "backup=yes", "leaf": 1}
+            ],
+        }
+    ]
     assert children(lab, "nightly-vm230")[0]["children"] == [
-        {"id": "230:rootfs", "name": "vmdata:vm-230-disk-0", "included": 1, "reason": "rootfs", "leaf": 1}]
+        {"id": "230:rootfs", "name": "vmdata:vm-230-disk-0", "included": 1, "reason": "rootfs", "leaf": 1}
+    ]
 
 
 def test_what_is_left_out_of_a_machine(lab: BackupSite) -> None:
-    lab.add_guest(300, scsi0="vmdata:vm-300-disk-0,size=1M", scsi1="vmdata:vm-300-disk-1,backup=0",
-                  scsi2="vmdata:vm-300-disk-2,backup=1", ide2="local:iso/x.iso,media=cdrom",
-                  efidisk0="vmdata:vm-300-disk-3,size=4M", unused0="vmdata:vm-300-disk-9")
+    lab.add_guest(
+        300,
+        scsi0="vmdata:vm-300-disk-0,size=1M",
+        scsi1="vmdata:vm-300-disk-1,backup=0",
+        scsi2="vmdata:vm-300-disk-2,backup=1",
+        ide2="local:iso/x.iso,media=cdrom",
+        efidisk0="vmdata:vm-300-disk-3,size=4M",
+        unused0="vmdata:vm-300-disk-9",
+    )
     job(lab, "odd", vmid="300")
     found = {one["id"]: (one["included"], one["reason"]) for one in children(lab, "odd")[0]["children"]}
-    assert found == {"300:scsi0": (1, "backup=yes"), "300:scsi1": (0, "backup=no"), "300:scsi2": (1, "backup=no"),
-                     "300:efidisk0": (0, "efidisk but no OVMF BIOS")}
+    assert found == {
+        "300:scsi0": (1, "backup=yes"),
+        "300:scsi1": (0, "backup=no"),
+        "300:scsi2": (1, "backup=no"),
+        "300:efidisk0": (0, "efidisk but no OVMF BIOS"),
+    }
 
 
 def test_mount_points_of_a_container_must_ask(lab: BackupSite) -> None:
     config = lab.site.guests[230].config
     config |= {"mp0": "vmdata:vm-230-disk-1,mp=/a", "mp1": "vmdata:vm-230-disk-2,mp=/b,backup=1", "mp2": "/srv,mp=/c"}
     found = {one["id"]: (one["included"], one["reason"]) for one in children(lab, "nightly-vm230")[0]["children"]}
-    assert found == {"230:rootfs": (1, "rootfs"), "230:mp0": (0, "disabled"), "230:mp1": (1, "enabled"),
-                     "230:mp2": (0, "not a volume")}
+    assert found == {
+        "230:rootfs": (1, "rootfs"),
+        "230:mp0": (0, "disabled"),
+        "230:mp1": (1, "enabled"),
+        "230:mp2": (0, "not a volume"),
+    }
 
 
 def test_unknown_guests_and_guests_without_disks(lab: BackupSite) -> None:
@@ -77,5 +100,6 @@ def test_disabled_jobs_count_as_coverage(lab: BackupSite) -> None:
     assert lab.data("GET", "/cluster/backup-info/not-backed-up", "audit") == []
     lab.data("DELETE", "/cluster/backup/nightly-vm200")
     assert lab.data("GET", "/cluster/backup-info/not-backed-up", "audit") == [
-        {"vmid": 200, "name": "docker-host", "type": "qemu"}]
+        {"vmid": 200, "name": "docker-host", "type": "qemu"}
+    ]
     assert lab.ask("GET", "/cluster/backup-info/not-backed-up", "nobody").status == 403

@@ -44,8 +44,14 @@ def test_the_next_run_is_in_the_list_alone_and_for_disabled_jobs_too(lab: Backup
 def test_numbers_of_retention_are_text_except_keep_all(lab: BackupSite) -> None:
     create(lab, schedule="daily", prune__backups="keep-last=3,keep-weekly=2")
     assert job(lab)["prune-backups"] == {"keep-last": "3", "keep-weekly": "2"}
-    create(lab, "j2", schedule="daily", prune__backups="keep-all=1", performance="max-workers=2",
-           fleecing="enabled=1,storage=local")
+    create(
+        lab,
+        "j2",
+        schedule="daily",
+        prune__backups="keep-all=1",
+        performance="max-workers=2",
+        fleecing="enabled=1,storage=local",
+    )
     shown = job(lab, "j2")
     assert shown["prune-backups"] == {"keep-all": 1}
     assert shown["performance"] == {"max-workers": "2"}
@@ -59,8 +65,10 @@ def test_the_old_release_gives_the_switch_of_fleecing_as_text() -> None:
     assert job(old)["prune-backups"] == {"keep-all": 1}
 
 
-@pytest.mark.parametrize(("days", "schedule"), [
-    ("mon,wed,fri", "mon,wed,fri 01:15"), (None, "01:15"), ("mon,tue,wed,thu,fri,sat,sun", "01:15")])
+@pytest.mark.parametrize(
+    ("days", "schedule"),
+    [("mon,wed,fri", "mon,wed,fri 01:15"), (None, "01:15"), ("mon,tue,wed,thu,fri,sat,sun", "01:15")],
+)
 def test_days_and_start_time_become_a_schedule(lab: BackupSite, days: str | None, schedule: str) -> None:
     assert create(lab, dow=days, starttime="01:15").status == 200
     shown = job(lab)
@@ -80,19 +88,41 @@ def test_maxfiles_belongs_to_the_old_release(lab: BackupSite) -> None:
     assert "maxfiles" not in job(old)
 
 
-@pytest.mark.parametrize(("params", "status", "reason", "errors"), [
-    ({"starttime": "01:15", "schedule": "daily"}, 400, "Parameter verification failed.",
-     {"starttime": "'starttime' and 'schedule' cannot both be set"}),
-    ({}, 400, "Parameter verification failed.", {"schedule": "neither 'starttime' nor 'schedule' were set"}),
-    ({"schedule": "every tuesday"}, 400, "Parameter verification failed.",
-     {"schedule": "invalid format - invalid calendar event 'every tuesday' - unable to parse calendar event at 'every'"
-                  ' - Context("weekday")\n\n'}),
-    ({"schedule": "daily", "prune__backups": "keep-all=1,keep-last=2"}, 400, "Parameter verification failed.",
-     {"prune-backups": "invalid format - keep-all cannot be set together with other options.\n"}),
-    ({"schedule": "daily", "compress": "xz"}, 400, "Parameter verification failed.",
-     {"compress": "value 'xz' does not have a value in the enumeration '0, 1, gzip, lzo, zstd'"}),
-    ({"schedule": "daily", "all": 1}, 500, "400 Parameter verification failed.", None),
-])
+@pytest.mark.parametrize(
+    ("params", "status", "reason", "errors"),
+    [
+        (
+            {"starttime": "01:15", "schedule": "daily"},
+            400,
+            "Parameter verification failed.",
+            {"starttime": "'starttime' and 'schedule' cannot both be set"},
+        ),
+        ({}, 400, "Parameter verification failed.", {"schedule": "neither 'starttime' nor 'schedule' were set"}),
+        (
+            {"schedule": "every tuesday"},
+            400,
+            "Parameter verification failed.",
+            {
+                "schedule": "invalid format - invalid calendar event 'every tuesday' - '
+                'unable to parse calendar event at 'every'"
+                ' - Context("weekday")\n\n'
+            },
+        ),
+        (
+            {"schedule": "daily", "prune__backups": "keep-all=1,keep-last=2"},
+            400,
+            "Parameter verification failed.",
+            {"prune-backups": "invalid format - keep-all cannot be set together with other options.\n"},
+        ),
+        (
+            {"schedule": "daily", "compress": "xz"},
+            400,
+            "Parameter verification failed.",
+            {"compress": "value 'xz' does not have a value in the enumeration '0, 1, gzip, lzo, zstd'"},
+        ),
+        ({"schedule": "daily", "all": 1}, 500, "400 Parameter verification failed.", None),
+    ],
+)
 def test_refusals_read_as_recorded(
     lab: BackupSite, params: dict[str, Any], status: int, reason: str, errors: dict[str, str] | None
 ) -> None:
@@ -148,11 +178,14 @@ def test_selecting_otherwise_replaces_the_selection(lab: BackupSite) -> None:
     assert "comment" not in job(lab)
 
 
-@pytest.mark.parametrize(("method", "path", "who", "reason"), [
-    ("GET", "/cluster/backup", "nobody", "Permission check failed (/, Sys.Audit)"),
-    ("GET", "/cluster/backup/nightly-vm200/included_volumes", "nobody", "Permission check failed (/, Sys.Audit)"),
-    ("DELETE", "/cluster/backup/nightly-vm200", "audit", "Permission check failed (/, Sys.Modify)"),
-])
+@pytest.mark.parametrize(
+    ("method", "path", "who", "reason"),
+    [
+        ("GET", "/cluster/backup", "nobody", "Permission check failed (/, Sys.Audit)"),
+        ("GET", "/cluster/backup/nightly-vm200/included_volumes", "nobody", "Permission check failed (/, Sys.Audit)"),
+        ("DELETE", "/cluster/backup/nightly-vm200", "audit", "Permission check failed (/, Sys.Modify)"),
+    ],
+)
 def test_who_may_not(lab: BackupSite, method: str, path: str, who: str, reason: str) -> None:
     refused = lab.ask(method, path, who)
     assert (refused.status, refused.reason) == (403, reason)
@@ -190,9 +223,13 @@ def test_purging_a_guest_takes_it_out_of_jobs(lab: BackupSite) -> None:
 
 def test_schedules_are_analyzed_in_the_zone_of_the_node(lab: BackupSite) -> None:
     lab.site.timezone = "Europe/Berlin"
-    found = lab.data("GET", "/cluster/jobs/schedule-analyze", "nobody", schedule="02:00", starttime=1_774_604_800,
-                     iterations=3)
-    assert [one["utc"] for one in found] == ["Sat Mar 28 01:00:00 2026", "Mon Mar 30 00:00:00 2026",
-                                             "Tue Mar 31 00:00:00 2026"]
+    found = lab.data(
+        "GET", "/cluster/jobs/schedule-analyze", "nobody", schedule="02:00", starttime=1_774_604_800, iterations=3
+    )
+    assert [one["utc"] for one in found] == [
+        "Sat Mar 28 01:00:00 2026",
+        "Mon Mar 30 00:00:00 2026",
+        "Tue Mar 31 00:00:00 2026",
+    ]
     assert len(lab.data("GET", "/cluster/jobs/schedule-analyze", schedule="daily")) == 10
     assert lab.ask("GET", "/cluster/jobs/schedule-analyze", schedule="daily", iterations=101).status == 400

@@ -18,30 +18,69 @@ RECORDED = json.loads((Path(__file__).parent / "data" / "prune.json").read_text(
 
 EXAMPLES = {
     "keep-last=1,keep-daily=2": [
-        ("2026-03-01 02:00", "R"), ("2026-03-02 02:00", "K"), ("2026-03-03 02:00", "R"), ("2026-03-03 14:00", "K"),
-        ("2026-03-04 02:00", "K")],
+        ("2026-03-01 02:00", "R"),
+        ("2026-03-02 02:00", "K"),
+        ("2026-03-03 02:00", "R"),
+        ("2026-03-03 14:00", "K"),
+        ("2026-03-04 02:00", "K"),
+    ],
     "keep-daily=2": [
-        ("2026-03-01 02:00", "R"), ("2026-03-02 02:00", "R"), ("2026-03-02 14:00", "K"), ("2026-03-03 02:00", "R"),
-        ("2026-03-03 14:00", "K")],
+        ("2026-03-01 02:00", "R"),
+        ("2026-03-02 02:00", "R"),
+        ("2026-03-02 14:00", "K"),
+        ("2026-03-03 02:00", "R"),
+        ("2026-03-03 14:00", "K"),
+    ],
     "keep-weekly=2": [
-        ("2024-12-29 23:00", "R"), ("2024-12-30 02:00", "R"), ("2025-01-01 02:00", "R"), ("2025-01-05 23:00", "K"),
-        ("2025-01-06 02:00", "K")],
+        ("2024-12-29 23:00", "R"),
+        ("2024-12-30 02:00", "R"),
+        ("2025-01-01 02:00", "R"),
+        ("2025-01-05 23:00", "K"),
+        ("2025-01-06 02:00", "K"),
+    ],
     "keep-daily=3": [
-        ("2026-01-01 02:00", "R"), ("2026-02-01 02:00", "K"), ("2026-03-01 02:00", "K"), ("2026-04-01 02:00", "K")],
+        ("2026-01-01 02:00", "R"),
+        ("2026-02-01 02:00", "K"),
+        ("2026-03-01 02:00", "K"),
+        ("2026-04-01 02:00", "K"),
+    ],
     "keep-last=2": [
-        ("2026-03-01 02:00", "R"), ("2026-03-02 02:00", "K"), ("2026-03-03 02:00", "P"), ("2026-03-04 02:00", "K")],
+        ("2026-03-01 02:00", "R"),
+        ("2026-03-02 02:00", "K"),
+        ("2026-03-03 02:00", "P"),
+        ("2026-03-04 02:00", "K"),
+    ],
     "keep-last=0,keep-daily=0": [("2026-03-01 02:00", "K"), ("2026-03-02 02:00", "K")],
     "keep-last=1,keep-daily=2,keep-weekly=1,keep-monthly=1,keep-yearly=1": [
-        ("2024-12-31 02:00", "R"), ("2025-12-31 02:00", "K"), ("2026-01-31 02:00", "K"), ("2026-02-27 02:00", "R"),
-        ("2026-02-28 02:00", "R"), ("2026-03-01 02:00", "K"), ("2026-03-02 02:00", "K"), ("2026-03-03 02:00", "K"),
-        ("2026-03-04 02:00", "K")],
+        ("2024-12-31 02:00", "R"),
+        ("2025-12-31 02:00", "K"),
+        ("2026-01-31 02:00", "K"),
+        ("2026-02-27 02:00", "R"),
+        ("2026-02-28 02:00", "R"),
+        ("2026-03-01 02:00", "K"),
+        ("2026-03-02 02:00", "K"),
+        ("2026-03-03 02:00", "K"),
+        ("2026-03-04 02:00", "K"),
+    ],
     "keep-hourly=10": [
-        ("2026-10-25 01:30", "K"), ("2026-10-25 02:15", "R"), ("2026-10-25 02:45", "K"), ("2026-10-25 03:10", "K")],
+        ("2026-10-25 01:30", "K"),
+        ("2026-10-25 02:15", "R"),
+        ("2026-10-25 02:45", "K"),
+        ("2026-10-25 03:10", "K"),
+    ],
     "keep-last=2,keep-hourly=1": [
-        ("2026-03-01 00:10", "K"), ("2026-03-01 01:10", "R"), ("2026-03-01 01:40", "K"), ("2026-03-01 02:00", "K")],
+        ("2026-03-01 00:10", "K"),
+        ("2026-03-01 01:10", "R"),
+        ("2026-03-01 01:40", "K"),
+        ("2026-03-01 02:00", "K"),
+    ],
     "keep-daily=1,keep-weekly=2": [
-        ("2026-03-01 02:00", "K"), ("2026-03-02 02:00", "R"), ("2026-03-05 02:00", "R"), ("2026-03-08 02:00", "K"),
-        ("2026-03-09 02:00", "K")],
+        ("2026-03-01 02:00", "K"),
+        ("2026-03-02 02:00", "R"),
+        ("2026-03-05 02:00", "R"),
+        ("2026-03-08 02:00", "K"),
+        ("2026-03-09 02:00", "K"),
+    ],
 }
 MARKS = {"K": "keep", "R": "remove", "P": "protected"}
 
@@ -66,13 +105,19 @@ def test_of_two_archives_with_one_moment_the_first_stays() -> None:
 @pytest.mark.parametrize("case", RECORDED["kept"])
 def test_recorded_dry_runs(case: str) -> None:
     rules, _, vmid = case.partition("|")
-    listed = [one for one in RECORDED["archives"]
-              if not vmid or (one["vmid"] == vmid and one["type"] == "qemu")]
+    listed = [one for one in RECORDED["archives"] if not vmid or (one["vmid"] == vmid and one["type"] == "qemu")]
     kept = []
-    for _, group in groupby(sorted(listed, key=lambda one: (one["type"], one["vmid"])),
-                            key=lambda one: (one["type"], one["vmid"])):
-        marks = mark([Candidate(one["name"], one["ctime"], one["special"] != "renamed", one["special"] == "protected")
-                      for one in group], parse(rules), ZoneInfo("UTC"))
+    for _, group in groupby(
+        sorted(listed, key=lambda one: (one["type"], one["vmid"])), key=lambda one: (one["type"], one["vmid"])
+    ):
+        marks = mark(
+            [
+                Candidate(one["name"], one["ctime"], one["special"] != "renamed", one["special"] == "protected")
+                for one in group
+            ],
+            parse(rules),
+            ZoneInfo("UTC"),
+        )
         kept += [name for name, kind in marks.items() if kind == "keep"]
     assert sorted(kept) == sorted(RECORDED["kept"][case])
 
@@ -85,8 +130,13 @@ def test_nothing_positive_keeps_everything(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("keep-foo=1", ("format error\nprune-backups.keep-foo: property is not defined in schema and the schema does"
-                       " not allow additional properties\n")),
+        (
+            "keep-foo=1",
+            (
+                "format error\nprune-backups.keep-foo: property is not defined in schema and the schema does"
+                " not allow additional properties\n"
+            ),
+        ),
         ("keep-all=1,keep-last=2", "keep-all cannot be set together with other options.\n"),
     ],
 )
@@ -108,6 +158,7 @@ def test_the_newest_stays_and_no_more_than_the_rules_add_up_to(minutes: list[int
     kept = [name for name, kind in marks.items() if kind == "keep"]
     assert str(max(minutes)) in kept
     assert len(kept) <= last + daily
-    with_protected = mark([*group, Candidate("p", 1_790_000_001, protected=True)],
-                          {"keep-last": last, "keep-daily": daily}, BERLIN)
+    with_protected = mark(
+        [*group, Candidate("p", 1_790_000_001, protected=True)], {"keep-last": last, "keep-daily": daily}, BERLIN
+    )
     assert {name: with_protected[name] for name in marks} == marks

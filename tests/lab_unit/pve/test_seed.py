@@ -48,9 +48,17 @@ def nights(now: int, count: int = 16) -> list[str]:
     return [datetime.fromtimestamp(moment, BERLIN).strftime("%m-%d %H:%M") for moment in found]
 
 
-@pytest.mark.parametrize(("clock", "last"), [
-    ("2026-11-24T12:00", "11-24 02:00"), ("2026-11-24T02:30", "11-23 02:00"), ("2026-11-24T03:00", "11-24 02:00"),
-    ("2026-12-01T01:00", "11-30 02:00"), ("2026-03-29T12:00", "03-28 02:00"), ("2026-10-25T12:00", "10-25 02:00")])
+@pytest.mark.parametrize(
+    ("clock", "last"),
+    [
+        ("2026-11-24T12:00", "11-24 02:00"),
+        ("2026-11-24T02:30", "11-23 02:00"),
+        ("2026-11-24T03:00", "11-24 02:00"),
+        ("2026-12-01T01:00", "11-30 02:00"),
+        ("2026-03-29T12:00", "03-28 02:00"),
+        ("2026-10-25T12:00", "10-25 02:00"),
+    ],
+)
 def test_the_past_ends_with_the_last_settled_night(clock: str, last: Any) -> None:
     assert nights(int(datetime.fromisoformat(clock).replace(tzinfo=BERLIN).timestamp()))[-1] == last
 

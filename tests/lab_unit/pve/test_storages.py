@@ -4,8 +4,10 @@ import pytest
 
 from tests.lab_unit.pve.backupsite import DUMP, BackupSite, make_site
 
-NOT_MOUNTED = ("unable to activate storage 'backup-hdd' - directory is expected to be a mount point but is not mounted:"
-               " '/mnt/backup'")
+NOT_MOUNTED = (
+    "unable to activate storage 'backup-hdd' - directory is expected to be a mount point but is not mounted:"
+    " '/mnt/backup'"
+)
 CONTENT = "/nodes/pve1/storage/backup-hdd/content"
 PRUNE = "/nodes/pve1/storage/backup-hdd/prunebackups"
 
@@ -168,7 +170,9 @@ def test_nobody_removes_archives_with_auditing_alone(lab: BackupSite) -> None:
 def test_disks_are_listed_to_those_who_may_change_them(lab: BackupSite) -> None:
     disks = lab.data("GET", "/nodes/pve1/storage/vmdata/content")
     assert {(one["volid"], one["content"]) for one in disks} >= {
-        ("vmdata:base-100-disk-0", "images"), ("vmdata:vm-230-disk-0", "rootdir")}
+        ("vmdata:base-100-disk-0", "images"),
+        ("vmdata:vm-230-disk-0", "rootdir"),
+    }
     assert lab.data("GET", "/nodes/pve1/storage/vmdata/content", "audit") == []
     refused = lab.ask("GET", CONTENT, content="foo")
     assert refused.body["errors"] == {"content": "invalid format - invalid content type 'foo'\n"}
@@ -184,8 +188,9 @@ def test_files_of_odd_names_are_listed_and_never_pruned(lab: BackupSite) -> None
     assert listed["notabackup.vma.zst"]["subtype"] == "unknown"
     assert "vmid" not in listed["notabackup.vma.zst"]
     assert listed[broken]["subtype"] == "unknown"
-    marked = {one["volid"].rpartition("/")[2]: one
-              for one in lab.data("GET", PRUNE, **{"prune-backups": "keep-last=1"})}
+    marked = {
+        one["volid"].rpartition("/")[2]: one for one in lab.data("GET", PRUNE, **{"prune-backups": "keep-last=1"})
+    }
     assert marked["vzdump-qemu-210-renamed.vma.zst"]["mark"] == "renamed"
     assert marked["vzdump-qemu-210-renamed.vma.zst"]["vmid"] == "210"
     assert marked["notabackup.vma.zst"]["mark"] == "renamed"
@@ -196,7 +201,8 @@ def test_pruning_for_real(lab: BackupSite) -> None:
     refused = lab.ask("GET", PRUNE, "audit")
     assert refused.reason == "no prune-backups options configured for storage 'backup-hdd'"
     assert lab.ask("GET", "/nodes/pve1/storage/local/prunebackups", **{"prune-backups": "keep-last=1"}).reason == (
-        "storage 'local' does not support backups")
+        "storage 'local' does not support backups"
+    )
     assert lab.ask("DELETE", PRUNE, "drill", **{"prune-backups": "keep-last=2"}).status == 403
     upid = lab.data("DELETE", PRUNE, "drill", **{"prune-backups": "keep-last=2", "vmid": 210})
     assert ":prunebackups:210@backup-hdd:" in upid
@@ -206,8 +212,9 @@ def test_pruning_for_real(lab: BackupSite) -> None:
 
 
 def test_a_storage_that_is_not_mounted_cannot_be_added(lab: BackupSite) -> None:
-    refused = lab.ask("POST", "/storage", storage="second", type="dir", path="/mnt/second", content="backup",
-                      is_mountpoint="1")
+    refused = lab.ask(
+        "POST", "/storage", storage="second", type="dir", path="/mnt/second", content="backup", is_mountpoint="1"
+    )
     assert refused.status == 500
     assert "is not mounted: '/mnt/second'" in refused.reason
     made = lab.data("POST", "/storage", storage="second", type="dir", path="/srv/second", content="backup")
