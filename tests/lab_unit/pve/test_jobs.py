@@ -103,8 +103,8 @@ def test_maxfiles_belongs_to_the_old_release(lab: BackupSite) -> None:
             400,
             "Parameter verification failed.",
             {
-                "schedule": "invalid format - invalid calendar event 'every tuesday' - '
-                'unable to parse calendar event at 'every'"
+                "schedule": "invalid format - invalid calendar event 'every tuesday' - "
+                "unable to parse calendar event at 'every'"
                 ' - Context("weekday")\n\n'
             },
         ),
