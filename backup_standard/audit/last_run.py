@@ -54,15 +54,15 @@ def find(jobs: Sequence[JobOnNode], vmid: int, now: int) -> LastRun | None:
 
 def _task_of(job: JobOnNode, vmid: int, moment: int) -> Task | None:
     """The task that this planned start began: the one the state file names, else the one that looks like it."""
-    tasks = [
-        task for task in _tasks(job) if task.type == "vzdump" and moment - 60 <= task.starttime < moment + LATEST_START
-    ]
+    backups = [task for task in tasks_of(job) if task.type == "vzdump"]
+    tasks = [task for task in backups if moment - 60 <= task.starttime < moment + LATEST_START]
     named = _upid_of_state(job.facts, job)
     scheduled = [task for task in sorted(tasks, key=lambda task: task.starttime) if _is_scheduled(task, job, vmid)]
     return next((task for task in scheduled if task.upid == named), None) or next(iter(scheduled), None)
 
 
-def _tasks(job: JobOnNode) -> tuple[Task, ...]:
+def tasks_of(job: JobOnNode) -> tuple[Task, ...]:
+    """The backup tasks of the node where a job runs. Unknown when they were not read."""
     if job.node not in job.facts.tasks:
         raise Unknown(
             f"the tasks of node {job.node}", reason="they were not read", need=f"Sys.Audit on /nodes/{job.node}"

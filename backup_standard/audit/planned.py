@@ -92,6 +92,12 @@ def latest_starts(job: BackupJob, now: int, zone: ZoneInfo, most: int = 3) -> li
     return sorted(found, reverse=True)[:most]
 
 
+def starts_between(job: BackupJob, after: int, until: int, zone: ZoneInfo) -> list[int]:
+    """The planned starts later than ``after`` and no later than ``until``."""
+    event = _event(job)
+    return _between(event, after, until, zone) if event else []
+
+
 def _between(event: calendar.Event, after: int, until: int, zone: ZoneInfo) -> list[int]:
     """The moments later than ``after`` and no later than ``until``."""
     return list(takewhile(lambda moment: moment <= until, calendar.events(event, after, zone)))

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
-from backup_standard.audit import planned, retention
+from backup_standard.audit import planned, retention, volumes
 from backup_standard.audit.coverage import Coverage, cover, raise_if_hidden, say_jobs
 from backup_standard.audit.jobs import JobOnNode, node_zone
+from backup_standard.audit.targets import Target, targets
 from backup_standard.errors import Unknown
 from backup_standard.inventory.schema import GuestSection, Inventory
 from backup_standard.model import Facts, Gap, GuestKind
@@ -108,6 +109,26 @@ class PlannedGuest:
         """The id of the first of those jobs; the standard's own name for it where there is none."""
         return self.jobs[0].id if self.jobs else f"nightly-vm{self.vmid}"
 
+    @cached_property
+    def targets(self) -> dict[str, Target]:
+        """Where each enabled job that includes it on its node writes to, by job id."""
+        return {target.job: target for target in targets(self.facts, self.vmid, self.node)}
+
+    @property
+    def writes_to_backup_storage(self) -> bool:
+        """Whether one of them writes to the policy storage."""
+        return bool(self.jobs)
+
+    def say_targets(self) -> str:
+        """The targets in words."""
+        said = [f"job {job} writes to {target}" for job, target in self.targets.items()]
+        return "; ".join(said) or str(self.coverage)
+
+    @property
+    def writing_job(self) -> str:
+        """The job to mend where none writes to the policy storage."""
+        return next(iter(self.targets), self.first_job)
+
     @property
     def zstd_jobs(self) -> tuple[JobOnNode, ...]:
         """Those of the jobs that compress with zstd."""
@@ -121,6 +142,18 @@ class PlannedGuest:
     def say_compressions(self) -> str:
         """The same in words."""
         return ", ".join(f"job {job} uses {compression}" for job, compression in self.compressions.items())
+
+    @cached_property
+    def volumes(self) -> volumes.Volumes:
+        """Its volumes, and which of them are in its backups."""
+        reasons = self.section.not_backed_up if self.section else {}
+        return volumes.judge(self.jobs, self.vmid, self.seen.config, reasons)
+
+    @property
+    def volumes_remedy(self) -> str:
+        """The commands that put left-out volumes into the backups."""
+        is_container = self.seen.kind is GuestKind.LXC
+        return volumes.remedy(self.volumes, self.vmid, self.seen.config, is_container=is_container)
 
     @cached_property
     def plan(self) -> planned.NightPlan:

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from backup_standard.audit.coverage import gap_needing
+from backup_standard.audit.everyone import AnyGuest, HiddenGuests, RequiredRole, required_roles
 from backup_standard.audit.guest import Guest
+from backup_standard.audit.node import Node
+from backup_standard.audit.scheduled_job import ScheduledJob
 from backup_standard.audit.storage import BackupStorage
 from backup_standard.inventory.schema import Inventory
-from backup_standard.model import BackupJob, Facts, Gap
+from backup_standard.model import Facts, Gap
 from backup_standard.model.facts import known
 from backup_standard.model.guests import DRILL_TAG
 
@@ -59,12 +62,35 @@ class Site:
         """The policy storage on every node that has mandatory guests (on every node while none is known to)."""
         homes = [self.facts.guests.get(guest.vmid) for guest in self.guests]
         nodes = {home.node for home in homes if home is not None and not isinstance(home, Gap)} or set(self.facts.nodes)
-        return tuple(BackupStorage(node, self.inventory.policy.storage, self.facts) for node in sorted(nodes))
+        storage = self.inventory.policy.storage
+        return tuple(BackupStorage(node, storage, self.facts, self._guests_of(node)) for node in sorted(nodes))
+
+    def _guests_of(self, node: str) -> tuple[Guest, ...]:
+        """The mandatory guests of a node, and those of which it is unknown where they live."""
+        homes = [(guest, self.facts.guests.get(guest.vmid)) for guest in self.guests]
+        return tuple(guest for guest, home in homes if home and (isinstance(home, Gap) or home.node == node))
 
     @cached_property
-    def jobs(self) -> tuple[BackupJob, ...]:
+    def nodes(self) -> tuple[Node, ...]:
+        """Every node that has mandatory guests (every node while none is known to)."""
+        return tuple(Node(storage.node, self.facts) for storage in self.backup_storages)
+
+    @cached_property
+    def jobs(self) -> tuple[ScheduledJob, ...]:
         """Every backup job, by id. Unknown when they were not read."""
-        return tuple(known(self.facts.jobs).values())
+        return tuple(ScheduledJob(job, self.facts) for job in known(self.facts.jobs).values())
+
+    @cached_property
+    def everyone(self) -> tuple[AnyGuest | HiddenGuests, ...]:
+        """Every guest of the site but this suite's own temporary ones; one more for those that may be hidden."""
+        seen = [vmid for vmid in sorted(self.facts.guests) if not self._is_drill_guest(vmid)]
+        found = [AnyGuest(vmid, self.inventory, self.facts) for vmid in seen]
+        return (*found, HiddenGuests(self.hidden)) if self.hidden else tuple(found)
+
+    @cached_property
+    def required_roles(self) -> tuple[RequiredRole, ...]:
+        """The roles that every client has."""
+        return required_roles(self.inventory, self.facts)
 
     @cached_property
     def not_judged(self) -> tuple[NotJudged, ...]:

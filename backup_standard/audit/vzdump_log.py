@@ -18,6 +18,7 @@ _FINISHED = re.compile(r"INFO: Finished Backup of VM (\d+) \((\d\d:\d\d:\d\d)\)"
 _FAILED = re.compile(r"ERROR: Backup of VM (\d+) failed - (.*)")
 _EXTERNAL = re.compile(r"INFO: skip external VMs: ([\d, ]+)")
 _ARCHIVE = re.compile(r"INFO: creating (?:vzdump )?archive '([^']+)'")
+_FALLBACK = re.compile(r"INFO: trying '(\w+)' mode instead")
 _END = re.compile(r"TASK (OK|WARNINGS: \d+|ERROR: .*)")
 
 
@@ -31,13 +32,17 @@ class Outcome(StrEnum):
 
 @dataclass
 class GuestRun:
-    """One guest in one run; ``errors`` and ``warnings`` are the texts after ``ERROR:`` and ``WARN:``."""
+    """One guest in one run; ``errors`` and ``warnings`` are the texts after ``ERROR:`` and ``WARN:``.
+
+    ``fallback`` is the mode that Proxmox took instead of the one asked for.
+    """
 
     vmid: int
     outcome: Outcome = Outcome.UNFINISHED
     reason: str = ""
     archive: str = ""
     duration: str = ""
+    fallback: str = ""
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -108,6 +113,8 @@ def _guest_line(log: RunLog, line: str, current: GuestRun | None) -> GuestRun | 
         (current.errors if current else log.errors).append(line.removeprefix("ERROR: ").strip())
     elif line.startswith("WARN: ") and current:
         current.warnings.append(line.removeprefix("WARN: ").strip())
+    elif (match := _FALLBACK.match(line)) and current:
+        current.fallback = match[1]
     elif (match := _ARCHIVE.match(line)) and current:
         current.archive = match[1]
     return current

@@ -118,6 +118,14 @@ class PolicySection(Strict):
     keep_nights: int = Field(default=7, ge=1, description="distinct nights that retention keeps at least")
     compress: Literal["zstd"] = "zstd"
     rpo: Duration = Field(default=dt.timedelta(hours=26), description="greatest age of the newest archive")
+    low_usage: str = Field(
+        default="22:00-06:00",
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$",
+        description="hours of low usage, local time of the site: FROM-TO",
+    )
+    summer_time_tolerance: Duration = Field(
+        default=dt.timedelta(hours=1), description="how far a node in another time zone may be off the start"
+    )
 
 
 class Login(HoldsSecret):
@@ -208,6 +216,9 @@ class GuestSection(Strict):
     rto: Duration | None = None
     drill: DrillOfGuest | None = None
     exempt: Exemption | None = None
+    not_backed_up: dict[str, str] = Field(
+        default_factory=dict, description="volumes that hold nothing worth keeping: key (scsi1, mp0) and reason"
+    )
 
 
 def _vmid_range(value: str) -> str:

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from backup_standard.audit.everyone import AnyGuest, HiddenGuests, RequiredRole
 from backup_standard.audit.guest import Guest
+from backup_standard.audit.node import Node
+from backup_standard.audit.scheduled_job import ScheduledJob
 from backup_standard.audit.site import Site
 from backup_standard.audit.storage import BackupStorage
 from backup_standard.errors import Unknown
 from backup_standard.evidence.notes import Evidence
-from backup_standard.model import BackupJob
 from backup_standard.plugin.session import run_of
 
 EVIDENCE_KEY = pytest.StashKey[Evidence]()
@@ -35,6 +37,9 @@ class Missing:
 SUBJECTS: dict[str, tuple[Callable[[Site], Sequence[Any]], Callable[[Any], str], str]] = {
     "guest": (lambda site: site.guests, lambda guest: str(guest.vmid), "the site has no mandatory guest"),
     "backup_storage": (lambda site: site.backup_storages, lambda storage: storage.key, "the site has no node"),
+    "node": (lambda site: site.nodes, lambda node: node.name, "the site has no node"),
+    "any_guest": (lambda site: site.everyone, lambda guest: str(guest.vmid), "the site has no guest"),
+    "required_role": (lambda site: site.required_roles, lambda role: role.role, "no role is required"),
     "job": (lambda site: site.jobs, lambda job: job.id, "the site has no backup job"),
 }
 """For each fixture: the site's subjects, their ids, and what it means that there are none."""
@@ -80,9 +85,30 @@ def backup_storage(request: pytest.FixtureRequest) -> BackupStorage:
 
 
 @pytest.fixture
-def job(request: pytest.FixtureRequest) -> BackupJob:
+def node(request: pytest.FixtureRequest) -> Node:
+    """A node that has mandatory guests."""
+    found: Node = _subject(request)
+    return found
+
+
+@pytest.fixture
+def job(request: pytest.FixtureRequest) -> ScheduledJob:
     """A backup job."""
-    found: BackupJob = _subject(request)
+    found: ScheduledJob = _subject(request)
+    return found
+
+
+@pytest.fixture
+def any_guest(request: pytest.FixtureRequest) -> AnyGuest | HiddenGuests:
+    """A guest of the site, mandatory or not."""
+    found: AnyGuest | HiddenGuests = _subject(request)
+    return found
+
+
+@pytest.fixture
+def required_role(request: pytest.FixtureRequest) -> RequiredRole:
+    """A role that the policy demands of every client."""
+    found: RequiredRole = _subject(request)
     return found
 
 

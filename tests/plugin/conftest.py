@@ -27,6 +27,7 @@ guests:
   100: {role: golden-template}
   210: {role: dns}
   305: {role: scratch, exempt: {reason: build cache, until: 2027-03-31}}
+not_deployed: {docker-host: phase 2, monitoring: phase 2}
 """
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from backup_standard.audit.guest import Guest as MandatoryGuest
+from backup_standard.audit.node import Node as MandatoryNode
 from backup_standard.audit.site import Site
 from backup_standard.audit.storage import BackupStorage
 from backup_standard.inventory.schema import Inventory
@@ -25,6 +26,8 @@ from backup_standard.model import (
     StorageStatus,
     Task,
 )
+from backup_standard.model.devices import Block, Devices
+from backup_standard.model.systems import System
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = dt.datetime(2026, 11, 24, 9, 0, tzinfo=BERLIN)
@@ -49,13 +52,15 @@ def inventory(**changes: Any) -> Inventory:
             210: {"role": "dns"},
             305: {"role": "scratch", "exempt": {"reason": "build cache", "until": "2027-03-31"}},
         },
+        "not_deployed": {"docker-host": "phase 2", "monitoring": "phase 2"},
     }
     return Inventory.model_validate(data | changes)
 
 
 def guest(vmid: int, name: str = "", **changes: Any) -> Guest:
     """A guest of the site."""
-    seen = Guest(vmid, GuestKind.QEMU, name or f"guest-{vmid}", NODE, "running")
+    disk = f"vmdata:vm-{vmid}-disk-0,size=8G"
+    seen = Guest(vmid, GuestKind.QEMU, name or f"guest-{vmid}", NODE, "running", config={"virtio0": disk})
     return replace(seen, **changes)
 
 
@@ -122,6 +127,32 @@ def nights(count: int, last: dt.datetime = LAST_NIGHT) -> list[dt.datetime]:
     return [last - dt.timedelta(days=offset) for offset in range(count)]
 
 
+def devices(**changes: Any) -> Devices:
+    """A system disk, a disk of guests and a backup disk, each a drive of its own."""
+
+    def disk(letter: str, *parts: str) -> list[Block]:
+        path = f"/dev/sd{letter}"
+        whole = Block(
+            path, f"sd{letter}", "disk", 500 * GiB, serial=f"WD-{letter}", wwn=f"0x5000{letter}", model="WDC WD5003",
+            vendor="ATA", transport="sata",
+        )  # fmt: skip
+        return [whole, *(Block(path + part, f"sd{letter}{part}", "part", parents=(path,)) for part in parts)]
+
+    blocks = (*disk("a", "1", "2"), *disk("b", "1"), *disk("c"))
+    return replace(Devices(blocks, groups={"/dev/sdc": "vmdata"}), **changes)
+
+
+def system(**changes: Any) -> System:
+    """A node's system in order."""
+    sound = System(
+        devices=devices(),
+        smart={"/dev/sda": True, "/dev/sdb": True, "/dev/sdc": True},
+        scheduler={"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "enabled"},
+        clock={"Timezone": "Europe/Berlin", "NTP": "yes", "NTPSynchronized": "yes"},
+    )
+    return replace(sound, **changes)
+
+
 def facts(**changes: Any) -> Facts:
     """A sound reading of the site; name a field of Facts to replace it."""
     vmids = (100, 210)
@@ -134,6 +165,7 @@ def facts(**changes: Any) -> Facts:
         storages={
             STORAGE: Storage(STORAGE, "dir", frozenset({"backup"}), "/mnt/backup", is_mountpoint="yes"),
             "local": Storage("local", "dir", frozenset({"iso"}), "/var/lib/vz"),
+            "vmdata": Storage("vmdata", "lvm", frozenset({"images", "rootdir"}), backing={"vgname": "vmdata"}),
         },
         statuses={KEY: StorageStatus(STORAGE, NODE, True, True, 500 * GiB, 40 * GiB, 460 * GiB)},
         archives={KEY: tuple(archive(vmid, moment) for vmid in vmids for moment in nights(14))},
@@ -143,6 +175,8 @@ def facts(**changes: Any) -> Facts:
             KEY: Mount("/mnt/backup", "/dev/sdb1", "ext4", "rw,relatime", persistent_by="fstab"),
             f"{NODE}/local": Mount("/", "/dev/sda2", "ext4", "rw,relatime", persistent_by="fstab"),
         },
+        systems={NODE: system()},
+        images={KEY: ()},
         job_states={f"{NODE}/nightly-vm{vmid}": {"state": "stopped", "upid": upid(vmid, LAST_NIGHT)} for vmid in vmids},
     )
     return replace(read, **changes)
@@ -164,6 +198,16 @@ def site(read: Facts | None = None, **changes: Any) -> Site:
 def mandatory(read: Facts | None = None, vmid: int = 210, **changes: Any) -> MandatoryGuest:
     """One mandatory guest of such a site."""
     return next(one for one in site(read, **changes).guests if one.vmid == vmid)
+
+
+def node(read: Facts | None = None) -> MandatoryNode:
+    """The node of such a site."""
+    return site(read).nodes[0]
+
+
+def with_system(**changes: Any) -> Facts:
+    """Sound facts with that changed in the node's system."""
+    return facts(systems={NODE: system(**changes)})
 
 
 def backup_storage(read: Facts | None = None) -> BackupStorage:
