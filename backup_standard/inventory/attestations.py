@@ -38,4 +38,4 @@ def _why_not(attestation: Attestation, today: dt.date) -> str:
 def say(attestation: Attestation) -> str:
     """The statement with its author and its dates."""
     dates = f"on {attestation.date.isoformat()}, valid until {attestation.until.isoformat()}"
-    return f"{attestation.by} attests {dates}: {attestation.statement}"
+    return f"attested by {attestation.by} {dates}: {attestation.statement}"
