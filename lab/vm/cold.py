@@ -46,8 +46,8 @@ def prepare(bench: Bench, folder: Path, site: Sequence[PlannedGuest]) -> None:
     """Make the disks of a node that has never run."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
-    overlay(bench.images.node, "raw", folder / "system.qcow2")
-    overlay(backup_disk(bench), "raw", folder / "backup.qcow2")
+    for base, name in ((bench.images.node, "system"), (backup_disk(bench), "backup")):
+        overlay(Path("..") / base.relative_to(bench.folders.cache), "raw", folder / f"{name}.qcow2")
     machines = [guest for guest in site if not guest.container]
     make_volume_files(folder, {number: bench.images.guests[guest.vmid] for number, guest in enumerate(machines)})
 
