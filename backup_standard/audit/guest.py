@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from backup_standard.audit import last_run, planned
-from backup_standard.audit.planned_guest import PlannedGuest
+from backup_standard.audit import history, last_run, planned
+from backup_standard.audit.hours import Window
+from backup_standard.audit.retained_guest import RetainedGuest
 from backup_standard.model import Archive, Gap, GuestKind
 from backup_standard.model.facts import known
 from backup_standard.quantities import say_duration
@@ -32,7 +33,7 @@ class DatedArchive:
 
 
 @dataclass(frozen=True)
-class Guest(PlannedGuest):
+class Guest(RetainedGuest):
     """One mandatory guest with its past."""
 
     @cached_property
@@ -84,6 +85,36 @@ class Guest(PlannedGuest):
     def last_run(self) -> last_run.LastRun | None:
         """The last scheduled run that was due for it."""
         return last_run.find(self.jobs, self.vmid, self.now)
+
+    @cached_property
+    def history(self) -> history.History:
+        """Its scheduled runs of the last nights."""
+        return history.of(self.jobs, self.vmid, self.now, self.site_zone)
+
+    @property
+    def low_usage(self) -> str:
+        """The site's hours of low usage."""
+        return str(Window(self.inventory.policy.low_usage))
+
+    @property
+    def runs_outside_low_usage(self) -> list[str]:
+        """The runs that began or ended outside of them, in words, newest first."""
+        window, zone = Window(self.inventory.policy.low_usage), self.site_zone
+        past = ((run, run.task) for run in self.history.runs)
+        return [run.say(zone) for run, task in past if not window.holds(task.starttime, task.endtime or 0, zone)]
+
+    def say_longest_run(self) -> str:
+        """How long the longest of them took, waiting for others included."""
+        spans = [(run.task.endtime or run.task.starttime) - run.task.starttime for run in self.history.runs]
+        return say_duration(max(spans)) if spans else "none"
+
+    @property
+    def fallback_advice(self) -> str:
+        """What to know where the newest run could not use its mode; empty where it could."""
+        mode = self.history.downgraded_to
+        if not mode:
+            return ""
+        return f"the newest run of {self} fell back to mode {mode}, which pauses it: its storage has no snapshots"
 
     def say_age(self) -> str:
         """The newest archive's age in words."""

@@ -35,7 +35,7 @@ def judge(jobs: Sequence[JobOnNode], now: int, site: ZoneInfo, start: str, toler
     moments = [
         dt.datetime.fromtimestamp(at, tz=site) for job in jobs for at in planned.coming_starts(job.job, now, job.zone)
     ]
-    each = {nights.night_of(int(moment.timestamp()), site) for moment in moments}
+    each = nights.nights_of((int(moment.timestamp()) for moment in moments), site) & {*nights.coming(now, site)}
     exact = _nights(moments, site, start, dt.timedelta())
     near = _nights(moments, site, start, tolerance)
     shifted = bool(exact) and any(job.zone.key != site.key for job in jobs) and each <= near | _short(each, site)

@@ -108,9 +108,23 @@ class JobOnNode:
         """Whether it runs on this node at all."""
         return self.job.node in {None, "", self.node}
 
+    @property
+    def mode(self) -> str:
+        """How it backs up a running guest: snapshot, suspend or stop."""
+        return self.job.raw.get("mode") or self._defaults.get("mode") or self.job.mode or "snapshot"
+
+    @property
+    def repeats_missed(self) -> bool:
+        """Whether it makes up for missed runs, once, when the node is up again."""
+        return self.job.raw.get("repeat-missed", "0") == "1"
+
     def command_for_companion(self, schedule: str, vmid: int) -> str:
         """The command that creates a second job like this one for the night that summer time takes away."""
-        words = ["pvesh", "create", "/cluster/backup", "--id", f"summertime-vm{vmid}", "--schedule", schedule]
+        return self.command_as(f"summertime-vm{vmid}", schedule, vmid)
+
+    def command_as(self, job_id: str, schedule: str, vmid: int) -> str:
+        """The command that creates a job like this one for one guest."""
+        words = ["pvesh", "create", "/cluster/backup", "--id", job_id, "--schedule", schedule]
         words += ["--vmid", str(vmid), "--storage", self.storage, "--mode", self.job.mode or "snapshot"]
         words += ["--compress", "zstd", "--prune-backups", prune.say_keep(self.retention.keep)]
         return shlex.join(words)

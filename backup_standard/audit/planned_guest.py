@@ -1,4 +1,4 @@
-"""A guest that the policy demands backups of: who it is, which jobs back it up, when, and what retention keeps."""
+"""A guest that the policy demands backups of: who it is, which jobs back it up, and when."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
-from backup_standard.audit import planned, retention, volumes
+from backup_standard.audit import hours, planned, volumes
 from backup_standard.audit.coverage import Coverage, cover, raise_if_hidden, say_jobs
 from backup_standard.audit.jobs import JobOnNode, node_zone
 from backup_standard.audit.targets import Target, targets
@@ -183,46 +183,59 @@ class PlannedGuest:
         schedule = "sun *-3-25..31 03:00" if last_sunday_in_march else f"{skipped[0].isoformat()} 03:00"
         return self.jobs[0].command_for_companion(schedule, self.vmid)
 
-    # --- retention --------------------------------------------------------------------------------------------
+    @property
+    def site_zone(self) -> ZoneInfo:
+        """The site's time zone."""
+        return ZoneInfo(self.inventory.site.timezone)
+
+    @cached_property
+    def hours(self) -> hours.Hours:
+        """At which hour of the site's clock its runs are planned."""
+        policy = self.inventory.policy
+        return hours.judge(self.jobs, self.now, self.site_zone, policy.start, policy.summer_time_tolerance)
 
     @property
-    def retentions(self) -> dict[str, str]:
-        """The effective retention of each job, by job id."""
-        return {job.id: str(job.retention) for job in self.jobs}
-
-    @cached_property
-    def planned_runs(self) -> list[retention.Run]:
-        """Every planned backup of the guest on the policy storage, with the retention that follows it."""
-        return [
-            retention.Run(start, job.retention)
-            for job in self.jobs
-            for start in planned.coming_starts(job.job, self.now, self.zone)
-        ]
-
-    @cached_property
-    def kept(self) -> retention.Window:
-        """What is left right after pruning, by simulation of the planned runs."""
-        return retention.simulate(self.planned_runs, self.zone)
-
-    @cached_property
-    def kept_with_manual_backups(self) -> retention.Window:
-        """The same with one extra backup by hand each week."""
-        return retention.simulate(retention.with_weekly_manual_backup(self.planned_runs), self.zone)
-
-    @property
-    def retention_advice(self) -> str:
-        """What to know where backups by hand would push nights out; empty where they would not."""
-        if self.kept_with_manual_backups.nights >= self.keep_nights or self.kept.nights < self.keep_nights:
+    def hours_advice(self) -> str:
+        """What to know where the node keeps another zone's clock; empty where it does not."""
+        if not self.hours.shifted:
             return ""
         return (
-            f"one backup by hand a week shrinks what is kept of {self} "
-            f"to {self.kept_with_manual_backups.nights} nights; keep-daily counts nights instead of archives"
+            f"node {self.node} keeps the clock of {self.zone.key}, so runs move with summer time "
+            f"between {' and '.join(self.hours.times)} at the site"
         )
 
     @property
-    def retention_remedy(self) -> str:
-        """The command that sets retention by nights on the first job."""
-        return f"pvesh set /cluster/backup/{self.first_job} --prune-backups keep-daily={max(self.keep_nights, 14)}"
+    def named_jobs(self) -> tuple[JobOnNode, ...]:
+        """Those of the jobs that are named as the policy names them."""
+        return tuple(job for job in self.jobs if job.id == f"nightly-vm{self.vmid}")
+
+    @property
+    def renaming(self) -> str:
+        """The commands that replace a job for this guest alone by one of the policy's name; else only the new one."""
+        if not self.jobs:
+            return ""
+        job = self.jobs[0]
+        made = job.command_as(f"nightly-vm{self.vmid}", job.job.schedule, self.vmid)
+        return f"{made}\npvesh delete /cluster/backup/{job.id}" if job.job.vmids == (self.vmid,) else made
+
+    @property
+    def modes(self) -> dict[str, str]:
+        """The mode of each job, by job id."""
+        return {job.id: job.mode for job in self.jobs}
+
+    def say_modes(self) -> str:
+        """The same in words."""
+        return ", ".join(f"job {job} uses {mode}" for job, mode in self.modes.items())
+
+    @property
+    def snapshot_jobs(self) -> tuple[JobOnNode, ...]:
+        """Those of the jobs that back up without stopping the guest."""
+        return tuple(job for job in self.jobs if job.mode == "snapshot")
+
+    @property
+    def repeats(self) -> dict[str, bool]:
+        """Whether each job makes up for a missed run once, by job id."""
+        return {job.id: job.repeats_missed for job in self.jobs}
 
     @property
     def name(self) -> str:

@@ -67,9 +67,7 @@ def _syslog(reader: Reader, node: Node, unit: str, since: int) -> Iterator[Journ
     zone = ZoneInfo(node.timezone or "UTC")
     day = dt.datetime.fromtimestamp(since, tz=zone).strftime("%Y-%m-%d")
     for page in range(_PAGES):
-        answer = reader.get(
-            f"/nodes/{node.name}/syslog", service=unit, since=day, start=page * _PAGE, limit=_PAGE
-        )
+        answer = reader.get(f"/nodes/{node.name}/syslog", service=unit, since=day, start=page * _PAGE, limit=_PAGE)
         for raw in answer:
             match = _LINE.fullmatch(str(raw.get("t", "")))
             if match and match[3].startswith("ERROR:"):
