@@ -23,6 +23,8 @@ from backup_standard.model import (
     Task,
 )  # fmt: skip
 from backup_standard.model.codec import facts_from_json, facts_to_json
+from backup_standard.model.devices import Block, Devices, LogicalVolume, ZfsPool
+from backup_standard.model.systems import KernelLine, System
 
 GAP = Gap("a fact", "a reason", "a need")
 FULL = Facts(
@@ -43,6 +45,22 @@ FULL = Facts(
     defaults={"pve1": {"gap": "x"}, "pve2": GAP},
     mounts={"pve1/s": Mount("/", "/dev/sda1", "ext4", "rw"), "pve1/t": None, "pve2/s": GAP},
     job_states={"pve1/gap": {"state": "stopped"}, "pve1/x": None},
+    systems={
+        "pve1": System(
+            Devices(
+                (Block("/dev/sda", "sda", "disk", 5, serial="S"), Block("/dev/sda1", "sda1", "part", 4, ("/dev/sda",))),
+                groups={"/dev/sda1": "vg"}, volumes=(LogicalVolume("vg", "lv", devices=("/dev/sda1",)),),
+                pools=(ZfsPool("tank", "ONLINE", ("/dev/sdb",)),), btrfs=(("/dev/sdc", "/dev/sdd"),),
+                loops={"/dev/loop0": Mount("/", "/dev/sda1", "ext4", "rw"), "/dev/loop1": GAP, "/dev/loop2": None},
+            ),
+            smart={"/dev/sda": True, "/dev/sdb": False, "/dev/sdc": GAP}, kernel=(KernelLine(5, "I/O error"),),
+            scheduler={"ActiveState": "active"}, clock=GAP, cron=("0 2 * * * root vzdump",),
+        ),
+        "pve2": GAP,
+        "pve3": System(GAP, kernel=GAP, scheduler=GAP),
+        "pve4": System(Devices((), groups=GAP, volumes=GAP, pools=GAP, btrfs=GAP, loops=GAP)),
+    },
+    images={"pve1/s": ("/s/images/1/x.raw",), "pve2/s": GAP},
     gaps=(GAP,),
 )  # fmt: skip
 
