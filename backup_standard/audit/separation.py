@@ -107,10 +107,18 @@ def _open(backup: Resting, holder: Resting) -> Iterable[str]:
     """
     if backup.server and backup.server == holder.server:
         yield f"both lie on server {backup.server}"
+    for mine in backup.disks:
+        doubtful = [other for other in holder.disks if other.path != mine.path and doubt(other)]
+        if doubtful and doubt(mine):
+            more = f" like {len(doubtful) - 1} more" if len(doubtful) > 1 else ""
+            yield f"{doubt(mine)}, and {doubt(doubtful[0])}{more}: they may share drives unseen"
     for mine, other in _pairs(backup, holder):
-        if mine.path == other.path:
-            continue
-        if doubt(mine) and doubt(other):
-            yield f"{doubt(mine)}, and {doubt(other)}: they may share drives unseen"
-        elif mine.serial and mine.serial == other.serial and any(map(_serial_may_repeat, (mine, other))):
+        if _may_be_twins(mine, other):
             yield f"{mine} and {other} show the same serial number, which a bridge may give to several drives"
+
+
+def _may_be_twins(mine: Block, other: Block) -> bool:
+    """Whether two devices show one serial number that does not prove them the same drive."""
+    if mine.path == other.path or not mine.serial or mine.serial != other.serial or (doubt(mine) and doubt(other)):
+        return False
+    return _serial_may_repeat(mine) or _serial_may_repeat(other)

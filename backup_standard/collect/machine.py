@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from backup_standard.collect import device_shapes, node_commands
 from backup_standard.collect.mounts import read_mount
 from backup_standard.hosts import Host
-from backup_standard.model import Gap, Storage
+from backup_standard.model import Gap, Mount, Storage
 from backup_standard.model.devices import Block, Devices
 from backup_standard.model.systems import KernelLine, System
 
@@ -20,10 +20,13 @@ _MAY_NOT = ("insufficient permissions", "not seeing messages")
 """What journalctl says, with exit status 0, to an account that may not read the system's journal."""
 
 
-def read_system(host: Host, storages: Sequence[Storage]) -> System:
-    """Read one node; LVM, ZFS and Btrfs are asked only where block devices or storages speak of them."""
+def read_system(host: Host, storages: Sequence[Storage], backups: Sequence[Mount]) -> System:
+    """Read one node; LVM, ZFS and Btrfs are asked only where block devices or storages speak of them.
+
+    ``backups`` are the mounts that hold archives: the disks under them are asked for their health.
+    """
     devices = _devices(host, storages)
-    disks = [] if isinstance(devices, Gap) else [block for block in devices.blocks if _has_health(block)]
+    disks = [] if isinstance(devices, Gap) else _worth_asking(devices.blocks, backups)
     return System(
         devices=devices,
         smart={disk.path: _health(host, disk.path) for disk in disks},
@@ -74,6 +77,20 @@ def _loops(host: Host) -> Any:
     if isinstance(files, Gap):
         return files
     return {device: read_mount(host, path) for device, path in files.items()}
+
+
+def _worth_asking(blocks: Sequence[Block], mounts: Sequence[Mount]) -> list[Block]:
+    """The disks under these mounts; every disk where lsblk alone does not lead from a mount to its disks."""
+    named = {f"/dev/{block.kernel}": block for block in blocks} | {block.path: block for block in blocks}
+    sources = [named.get(mount.device) for mount in mounts if mount.fstype not in {"zfs", "btrfs"}]
+    waiting = [block for block in sources if block]
+    under: dict[str, Block] = {}
+    while waiting:
+        block = waiting.pop()
+        under[block.path] = block
+        waiting += [named[parent] for parent in block.parents]
+    leads = len(sources) == len(mounts) and all(sources) and all(block.kind != "loop" for block in under.values())
+    return [block for block in blocks if _has_health(block) and (block.path in under or not leads)]
 
 
 def _has_health(block: Block) -> bool:

@@ -38,6 +38,11 @@ class NodeSide:
     images: dict[str, tuple[str, ...] | Gap] = field(default_factory=dict)
     system: System | Gap | None = None
 
+    @property
+    def backups(self) -> list[Mount]:
+        """The mounts of the storages that hold archives."""
+        return [mount for key, mount in self.mounts.items() if key in self.dumps and isinstance(mount, Mount)]
+
 
 def read_node_sides(
     inventory: Inventory, facts: Facts, tell: Callable[[str], None], recorder: Notes | None = None
@@ -78,7 +83,7 @@ def _side(inventory: Inventory, facts: Facts, name: str, recorder: Notes | None)
         with node_client(inventory, name) as client:
             host = node_host(client, name, recorder)
             side = look(host, storages, jobs)
-            side.system = read_system(host, _storages(facts, name))
+            side.system = read_system(host, _storages(facts, name), side.backups)
             side.journal = read_journal(host, name, look_back(facts.taken_at))
             return side
     except (Untrusted, LoginRefused):

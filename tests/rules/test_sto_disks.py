@@ -47,7 +47,8 @@ def healthy(facts: Facts) -> Evidence:
     return judged(sto.test_backup_storage_is_healthy, b.backup_storage(facts))
 
 
-def roomy(facts: Facts) -> Evidence:
+def roomy(facts: Facts, dumps: dict[str, DumpFolder] | None = None) -> Evidence:
+    facts = replace(facts, dumps=dumps or {})
     return judged(sto.test_backup_storage_has_room, b.backup_storage(facts))
 
 
@@ -371,8 +372,8 @@ def test_sizes_come_from_the_files_where_the_api_shows_none() -> None:
     with pytest.raises(Unknown, match=r"the size of archive .*SSH to node pve1"):
         roomy(facts)
     files = tuple(DumpFile(one.filename, 100 * 2**20, one.ctime, 8) for one in bare)
-    read = replace(facts, dumps={b.KEY: DumpFolder("/mnt/backup/dump", 8, files)})
-    assert roomy(read).observed["next_run"] == "220 MiB"
+    read = {b.KEY: DumpFolder("/mnt/backup/dump", 8, files)}
+    assert roomy(facts, read).observed["next_run"] == "220 MiB"
 
 
 def test_a_guest_without_an_archive_may_need_all_of_its_disks() -> None:

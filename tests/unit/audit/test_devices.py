@@ -48,7 +48,7 @@ class Transcript(RunningBackend):
 
 def read(name: str, *storages: Storage) -> tuple[Host, Resolver]:
     host = host_on(Transcript(name))
-    system = read_system(host, storages)
+    system = read_system(host, storages, [])
     assert isinstance(system.devices, Devices), system.devices
     return host, Resolver("pve1", system.devices)
 
@@ -248,7 +248,7 @@ def test_names_of_plain_drives(vendor: str, model: str, transport: str) -> None:
 
 
 def test_a_system_without_lsblk_is_a_gap() -> None:
-    system = read_system(host_on(Transcript("virtual-disks")), [])
+    system = read_system(host_on(Transcript("virtual-disks")), [], [])
     assert isinstance(system, System)
     assert isinstance(system.kernel, Gap)
     assert [gap.fact for gap in system.gaps()] == [

@@ -12,7 +12,7 @@ from backup_standard.collect.machine import read_system
 from backup_standard.collect.mounts import read_images
 from backup_standard.hosts.backend import RunningBackend, host_on
 from backup_standard.hosts.ssh import Output
-from backup_standard.model import Gap, Storage
+from backup_standard.model import Gap, Mount, Storage
 from backup_standard.model.systems import KernelLine, System
 
 DISK = {"name": "/dev/sda", "kname": "/dev/sda", "type": "disk", "size": 500107862016, "serial": "S1"}
@@ -42,7 +42,8 @@ class Node(RunningBackend):
 
 
 def read(*storages: Storage, **changes: Any) -> System:
-    return read_system(host_on(Node({**SOUND, **changes.pop("more", {})})), storages)
+    mounts = changes.pop("mounts", [Mount("/mnt/backup", "/dev/sda", "ext4", "rw")])
+    return read_system(host_on(Node({**SOUND, **changes.pop("more", {})})), storages, mounts)
 
 
 def health(rc: int, out: str, err: str = "") -> Any:
@@ -85,7 +86,27 @@ def test_only_drives_are_asked_for_their_health() -> None:
     others = [{"name": f"/dev/{name}", "kname": f"/dev/{name}", "type": kind} for name, kind in kinds]
     listed = json.dumps({"blockdevices": [DISK, *others]})
     lvm = {commands.PVS: (0, '{"report": [{"pv": []}]}', ""), commands.LVS: (0, '{"report": [{"lv": []}]}', "")}
-    assert set(read(more={commands.BLOCKS: (0, listed, ""), **lvm}).smart) == {"/dev/sda"}
+    everything = [Mount("/mnt/backup", "tank/backup", "zfs", "rw")]
+    assert set(read(mounts=everything, more={commands.BLOCKS: (0, listed, ""), **lvm}).smart) == {"/dev/sda"}
+
+
+def test_only_disks_under_archives_are_asked_where_lsblk_leads_to_them() -> None:
+    tree = [
+        {**DISK, "children": [{"name": "/dev/sda1", "kname": "/dev/sda1", "type": "part"}]},
+        {"name": "/dev/sdb", "kname": "/dev/sdb", "type": "disk"},
+        {"name": "/dev/loop0", "kname": "/dev/loop0", "type": "loop"},
+    ]
+    answers = {
+        commands.BLOCKS: (0, json.dumps({"blockdevices": tree}), ""),
+        commands.HEALTH % "/dev/sdb": (0, '{"smart_status": {"passed": true}}', ""),
+        commands.LOOPS: (0, "", ""), commands.BTRFS: (0, "", ""),
+    }  # fmt: skip
+
+    def asked(source: str, fstype: str = "ext4") -> set[str]:
+        return set(read(mounts=[Mount("/mnt/backup", source, fstype, "rw")], more=answers).smart)
+
+    assert asked("/dev/sda1") == {"/dev/sda"}
+    assert asked("/dev/loop0") == asked("/dev/sda1", "btrfs") == asked("nas:/x", "nfs4") == {"/dev/sda", "/dev/sdb"}
 
 
 def test_storages_make_their_tools_be_asked() -> None:
