@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from backup_standard.audit import history, last_run, planned
+from backup_standard.audit import archive_files, history, last_run, nights_held, planned, volumes
 from backup_standard.audit.hours import Window
-from backup_standard.audit.retained_guest import RetainedGuest
-from backup_standard.model import Archive, Gap, GuestKind
+from backup_standard.audit.retained_guest import RECOMMENDED_NIGHTS, RetainedGuest
+from backup_standard.errors import Unknown
+from backup_standard.model import Archive, Gap, GuestKind, StorageStatus
 from backup_standard.model.facts import known
 from backup_standard.quantities import say_duration
 
@@ -115,6 +116,56 @@ class Guest(RetainedGuest):
         if not mode:
             return ""
         return f"the newest run of {self} fell back to mode {mode}, which pauses it: its storage has no snapshots"
+
+    # --- archives as files ------------------------------------------------------------------------------------
+
+    @property
+    def _newest_first(self) -> list[Archive]:
+        return [one.archive for one in self.archives]
+
+    @cached_property
+    def newest_file(self) -> archive_files.ArchiveFile:
+        """The newest archive as a file of its node. Unknown without an archive, or where the node was not read."""
+        if not self.archives:
+            raise Unknown(f"the newest archive of {self}", reason="there is none")
+        newest = self.archives[0].archive
+        tasks = self.facts.tasks.get(newest.node, ())
+        return archive_files.of(self.facts, newest, () if isinstance(tasks, Gap) else tasks, self.now)
+
+    @property
+    def dump_folder(self) -> str:
+        """The folder of its newest archive."""
+        folder = self.newest_file.folder
+        return folder.path if folder else "none"
+
+    @cached_property
+    def sizes(self) -> archive_files.Sizes:
+        """The size of the newest archive beside those of the others and of its disks."""
+        full = volumes.full_size(self.volumes, self.seen.config)
+        return archive_files.sizes(self.facts, self._newest_first, full)
+
+    @cached_property
+    def nights_held(self) -> nights_held.NightsHeld:
+        """The nights that its archives hold, and those the policy demands of them by now."""
+        since = self.now - 4 * self.keep_nights * 86400
+        starts = [at for job in self.jobs for at in planned.starts_between(job.job, since, self.now, job.zone)]
+        made = nights_held.created(self.seen.config)
+        runs = [run.planned for run in self.history.runs] if made is None else []
+        times = nights_held.Times(tuple(starts), tuple(runs), self.now, self.zone)
+        return nights_held.judge(self._newest_first, times, self.keep_nights, made)
+
+    @property
+    def keeps_long(self) -> bool:
+        """Whether retention keeps the recommended nights, or the disk has no room for as many."""
+        return self.kept.nights >= RECOMMENDED_NIGHTS or not self.more_would_fit
+
+    @property
+    def more_would_fit(self) -> bool:
+        """Whether the free space holds the nights lacking for the recommendation, as far as that is known."""
+        status = self.facts.statuses.get(f"{self.node}/{self.backup_storage}")
+        if not self.archives or not isinstance(status, StorageStatus):
+            return True
+        return (RECOMMENDED_NIGHTS - self.kept.nights) * self.sizes.newest <= status.avail
 
     def say_age(self) -> str:
         """The newest archive's age in words."""

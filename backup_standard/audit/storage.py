@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import PurePosixPath
 
+from backup_standard.audit import strays
 from backup_standard.audit.coverage import raise_if_hidden
 from backup_standard.audit.devices import Resolver, Resting
 from backup_standard.audit.guest import Guest
@@ -263,6 +264,16 @@ class BackupStorage:
             if archive.vmid in self.facts.guests:
                 newest[archive.vmid] = max(newest.get(archive.vmid, 0), archive.ctime)
         return min(newest.values(), default=0)
+
+    @cached_property
+    def strays(self) -> tuple[strays.Stray, ...]:
+        """Its archives that no retention ever removes."""
+        return strays.find(self.facts, self.key)
+
+    @property
+    def first_stray(self) -> str:
+        """The name of the first of them as Proxmox knows it."""
+        return self.strays[0].archive.volid if self.strays else f"{self.storage}:backup/…"
 
     def __str__(self) -> str:
         return f"storage {self.storage} on node {self.node}"

@@ -6,13 +6,16 @@ Upstream: PVE/QemuConfig.pm and PVE/LXC/Config.pm decide. Only the flag ``includ
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from backup_standard.audit.jobs import JobOnNode
 from backup_standard.model import IncludedVolume
+from backup_standard.quantities import parse_size
 
+_SIZE = re.compile(r"(?:^|,)size=([^,]+)")
 _SHARED_FOLDERS = ("virtiofs",)
 
 
@@ -58,6 +61,12 @@ def _by_job(listed: Sequence[IncludedVolume], config: Mapping[str, str], reasons
 def _is_unused_firmware(volume: IncludedVolume, config: Mapping[str, str]) -> bool:
     """An EFI disk of a guest that starts by BIOS: Proxmox leaves it out, and the guest never reads it."""
     return volume.key.startswith("efidisk") and not volume.included and config.get("bios", "seabios") != "ovmf"
+
+
+def full_size(volumes: Volumes, config: Mapping[str, str]) -> int | None:
+    """The size in bytes of all volumes in the backups together, None where the configuration lacks one."""
+    found = [_SIZE.search(config.get(one.key, "")) for one in volumes.included]
+    return sum(parse_size(match[1]) for match in found if match) if found and all(found) else None
 
 
 def remedy(volumes: Volumes, vmid: int, config: Mapping[str, str], *, is_container: bool) -> str:

@@ -16,7 +16,10 @@ from backup_standard.inventory.schema import Inventory
 from backup_standard.model import (
     Archive,
     BackupJob,
+    DumpFile,
+    DumpFolder,
     Facts,
+    Gap,
     Guest,
     GuestKind,
     IncludedVolume,
@@ -27,6 +30,7 @@ from backup_standard.model import (
     Task,
 )
 from backup_standard.model.devices import Block, Devices
+from backup_standard.model.dumps import log_name
 from backup_standard.model.systems import System
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -153,9 +157,28 @@ def system(**changes: Any) -> System:
     return replace(sound, **changes)
 
 
+ZSTD = "28b52ffd"
+DISK = 2065
+"""The device number of the backup disk."""
+
+
+def dump(archives: Iterable[Archive], **changes: Any) -> DumpFolder:
+    """The dump folder with a file (and a log) for each archive of known size; ``changes`` go to the archives' files."""
+    files: list[DumpFile] = []
+    for one in archives:
+        if one.size is None:
+            continue
+        file = DumpFile(one.filename, one.size, one.ctime + 42, DISK, head=ZSTD)
+        end = f"2026-11-24 02:00:42 INFO: Finished Backup of VM {one.vmid} (00:00:42)"
+        files += [replace(file, **changes), DumpFile(log_name(one.filename), 900, one.ctime + 42, DISK, tail=(end,))]
+    return DumpFolder("/mnt/backup/dump", DISK, tuple(files))
+
+
 def facts(**changes: Any) -> Facts:
     """A sound reading of the site; name a field of Facts to replace it."""
     vmids = (100, 210)
+    archives = changes.get("archives", {KEY: tuple(archive(vmid, moment) for vmid in vmids for moment in nights(14))})
+    files = archives.get(KEY, ())
     read = Facts(
         taken_at=NOW,
         release="9.2.11",
@@ -168,7 +191,9 @@ def facts(**changes: Any) -> Facts:
             "vmdata": Storage("vmdata", "lvm", frozenset({"images", "rootdir"}), backing={"vgname": "vmdata"}),
         },
         statuses={KEY: StorageStatus(STORAGE, NODE, True, True, 500 * GiB, 40 * GiB, 460 * GiB)},
-        archives={KEY: tuple(archive(vmid, moment) for vmid in vmids for moment in nights(14))},
+        archives=archives,
+        dumps={KEY: dump(() if isinstance(files, Gap) else files)},
+        journals={NODE: ()},
         tasks={NODE: tuple(task(vmid, moment) for vmid in vmids for moment in nights(3))},
         defaults={NODE: {}},
         mounts={
