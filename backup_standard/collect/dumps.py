@@ -9,14 +9,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from backup_standard.collect import node_commands
 from backup_standard.hosts import Host
 from backup_standard.model import Gap
 from backup_standard.model.archives import STANDARD_NAME
 from backup_standard.model.dumps import DumpFile, DumpFolder, log_name, newest_of_each
 
-LIST = "find %s %s -maxdepth 1 -printf %s"
-HEADS = "head -v -c 4 -- "
-TAILS = "tail -v -n 3 -- "
 _ENTRY = "%H\\t%P\\t%y\\t%s\\t%T@\\t%D\\0"
 """What find prints of each entry: where the search began, the path from there, kind, size, time, device; a NUL."""
 _AT_ONCE = 200
@@ -28,7 +26,7 @@ _FIELDS = 6
 def read_dump(host: Host, path: str, folder: str) -> DumpFolder | Gap | None:
     """The folder of a storage at ``path``; None when it is not there. Reads 4 bytes of a few files, writes nothing."""
     top = folder.rstrip("/") + "/"
-    found = host.run(LIST, path, top, _ENTRY)
+    found = host.run(node_commands.FILES, path, top, _ENTRY)
     rows = [line.split("\t") for line in found.stdout.split("\0") if line]
     rows = [row for row in rows if len(row) == _FIELDS]
     of_folder = [row for row in rows if row[0] == top]
@@ -65,17 +63,22 @@ def _looked_into(host: Host, folder: str, files: dict[str, DumpFile]) -> dict[st
 
 def _heads(host: Host, folder: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
     for some in _batches(names):
-        read = host.run(HEADS + " ".join(["%s"] * len(some)), *(f"{folder}/{name}" for name in some))
+        read = host.run(_several(node_commands.HEADS, len(some)), *(f"{folder}/{name}" for name in some))
         for match in _HEAD.finditer(read.stdout_bytes):
             yield match[1].decode("utf-8", "replace").rsplit("/", 1)[-1], match[2].hex()
 
 
 def _tails(host: Host, folder: str, names: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
     for some in _batches(names):
-        read = host.run(TAILS + " ".join(["%s"] * len(some)), *(f"{folder}/{name}" for name in some))
+        read = host.run(_several(node_commands.TAILS, len(some)), *(f"{folder}/{name}" for name in some))
         parts = re.split(r"^==> (.+) <==$", read.stdout, flags=re.MULTILINE)
         for path, text in zip(parts[1::2], parts[2::2], strict=True):
             yield path.rsplit("/", 1)[-1], tuple(line for line in text.splitlines() if line)
+
+
+def _several(command: str, count: int) -> str:
+    """A command whose last argument is repeated."""
+    return command + " %s" * (count - 1)
 
 
 def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:

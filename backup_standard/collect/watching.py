@@ -13,16 +13,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from backup_standard.collect import shapes
+from backup_standard.collect import node_commands, shapes
 from backup_standard.collect.reader import Reader
 from backup_standard.hosts import Host
 from backup_standard.model import Gap, Node
 from backup_standard.model.watching import JournalLine, NotificationMatcher, Notifications, NotificationTarget
 
-JOURNAL = (
-    "journalctl --no-pager -o json --output-fields=MESSAGE,SYSLOG_IDENTIFIER --since %s -p err"
-    " -t pvescheduler -t pvedaemon -t pvesh -t vzdump"
-)
 _ONLY_OWN = "not seeing messages"
 """What journalctl says to an account that may not read the system's journal, and goes on as if nothing were there."""
 _UNITS = ("pvescheduler", "pvedaemon")
@@ -33,7 +29,7 @@ _LINE = re.compile(r"(\w{3} +\d+ [\d:]{8}) \S+ ([\w.-]+)(?:\[\d+\])?: (.*)")
 def read_journal(host: Host, node: str, since: int) -> tuple[JournalLine, ...] | Gap:
     """The errors of backups in a node's journal since then, over SSH."""
     fact = f"the journal of node {node}"
-    read = host.run(JOURNAL, f"@{since}")
+    read = host.run(node_commands.MISHAPS, f"@{since}")
     if read.rc:
         said = (read.stderr.strip().splitlines() or [""])[-1]
         return Gap(fact, f"journalctl ended with {read.rc}: {said}", "root, or the group systemd-journal, on the node")

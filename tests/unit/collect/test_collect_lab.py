@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from backup_standard.collect import collect
+from backup_standard.collect import collect, node_commands
 from backup_standard.errors import ConnectionFailed, OperatorError, SecretError, Untrusted
 from backup_standard.hosts import Recorder
 from backup_standard.inventory.schema import Inventory
@@ -125,6 +126,9 @@ def test_a_healthy_site_is_read_whole(described: Any, tmp_path: Path) -> None:
     assert any("archives" in phrase for phrase in phrases)
     recorded = [json.loads(line)["command"] for line in (tmp_path / "commands.jsonl").read_text().splitlines()]
     assert "cat /etc/fstab" in recorded
+    listed = [value for name, value in vars(node_commands).items() if name.isupper()]
+    known = [re.escape(command).replace("%s", r"(?:'[^']*'|\S+)") + r"(?: /\S+)*" for command in listed]
+    assert [line for line in recorded if not any(re.fullmatch(one, line) for one in known)] == []
     assert facts_from_json(facts_to_json(facts)) == facts
 
 
