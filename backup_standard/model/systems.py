@@ -16,6 +16,9 @@ class KernelLine:
     at: int
     text: str
 
+    def __str__(self) -> str:
+        return self.text
+
 
 @dataclass(frozen=True)
 class System:

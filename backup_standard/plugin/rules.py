@@ -140,7 +140,7 @@ def _attested(item: pytest.Item, row: Planned, message: str) -> tuple[Outcome, s
     names = {row.subject, callspec.id} if callspec else {row.subject}
     found = attestations.look_up(run.inventory, row.rule, names, today)
     if found.valid:
-        return Outcome.ATTESTED, f"{attestations.say(found.valid)}\nNot observed: {message}"
+        return Outcome.ATTESTED, f"{attestations.say(found.valid)}.\nNot observed: {message}"
     return Outcome.UNKNOWN, f"{message}; {found.why_not}" if found.why_not else message
 
 

@@ -28,7 +28,7 @@ def test_an_undecided_row_with_a_statement_is_attested(project: Project, subject
     result.stdout.fnmatch_lines(
         [
             "ATTESTED ABC-01  storage backup-hdd on node pve1",
-            "         attested by A. Admin on 2026-11-01, valid until 2027-05-01: own drive in bay 4 Not observed: *",
+            "         attested by A. Admin on 2026-11-01, valid until 2027-05-01: own drive in bay 4. Not observed: *",
             "COMPLIANT: * all met or attested; 1 check attested, not observed",
             "1 rows: 1 attested",
         ]
