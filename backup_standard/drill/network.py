@@ -6,7 +6,7 @@ import ipaddress
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from backup_standard import waiting
 from backup_standard.drill.ports import Ran
@@ -16,6 +16,7 @@ Run = Callable[[Sequence[str]], Ran]
 NODE_PORTS = (8006, 22)
 """What a Proxmox node answers on: API and SSH."""
 _NOT_FOUND = frozenset({126, 127})
+NO_PING = "not shown: the guest has no ping"
 _MOST_NEIGHBOURS = 3
 
 
@@ -95,14 +96,21 @@ def check_gateway(ping_guest: Callable[[], bool], run: Run, expected: Expected, 
         raise NetworkFailed(str(problem)) from None
     back = run(("ping", "-c", "1", "-W", "2", "-n", expected.gateway))
     if back.rc in _NOT_FOUND:
-        return {"gateway_to_guest": "ping answered", "guest_to_gateway": "not shown: the guest has no ping"}
+        return {"gateway_to_guest": "ping answered", "guest_to_gateway": NO_PING}
     if back.rc != 0:
         raise NetworkFailed(f"the guest gets no answer from its gateway {expected.gateway}")
     return {"gateway_to_guest": "ping answered", "guest_to_gateway": "ping answered"}
 
 
-def check_unreachable(run: Run, production: Production) -> list[str]:
-    """Try production from inside the guest; returns what was tried in vain, NetworkFailed names what answered."""
+class Unreached(NamedTuple):
+    """Addresses of production: those that did not answer the guest, and those it has no program to try."""
+
+    tried: list[str]
+    untried: list[str]
+
+
+def check_unreachable(run: Run, production: Production) -> Unreached:
+    """Try production from inside the guest; NetworkFailed names what answered."""
     tried, answered, unable = [], [], []
     for what, argv in _attempts(production):
         ran = run(argv)
@@ -120,7 +128,15 @@ def check_unreachable(run: Run, production: Production) -> list[str]:
         )
     if unable and not tried:
         raise NetworkFailed(f"the guest has no means to try {', '.join(unable)}, so nothing shows that it cannot")
-    return tried
+    return Unreached(tried, unable)
+
+
+def not_proven(seen: Mapping[str, Any], unreached: Unreached) -> list[str]:
+    """What the report must not claim of the network, because the guest lacks the programs to show it."""
+    gaps = ["that the guest reaches its gateway: it has no ping"] if seen["guest_to_gateway"] == NO_PING else []
+    if unreached.untried:
+        gaps.append(f"that the guest cannot reach {', '.join(unreached.untried)}: it has no ping")
+    return gaps
 
 
 def _attempts(production: Production) -> Iterable[tuple[str, Sequence[str]]]:

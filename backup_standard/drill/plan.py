@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backup_standard.drill import guestconfig
 from backup_standard.drill.names import Reserved
 from backup_standard.inventory.schema import DrillOfGuest, GuestSection, Inventory
 from backup_standard.model import Archive, Facts, Gap, Guest, GuestKind
+from backup_standard.model.dumps import DumpFolder
 from backup_standard.quantities import say_size
 
 COVERED_ROLES = frozenset({"golden-template", "docker-host", "dns", "monitoring"})
@@ -143,7 +144,14 @@ def newest_archive(facts: Facts, storage: str, guest: Guest) -> Archive | None:
     seen = facts.archives.get(f"{guest.node}/{storage}")
     archives: Iterable[Archive] = seen if isinstance(seen, tuple) else ()
     own = [archive for archive in archives if archive.vmid == guest.vmid]
-    return max(own, key=lambda archive: archive.ctime, default=None)
+    newest = max(own, key=lambda archive: archive.ctime, default=None)
+    return _with_size(newest, facts.dumps.get(f"{guest.node}/{storage}")) if newest else None
+
+
+def _with_size(archive: Archive, dump: DumpFolder | Gap | None) -> Archive:
+    """The archive with its size from the node's file system, where the API did not show it."""
+    file = dump.by_name.get(archive.filename) if isinstance(dump, DumpFolder) else None
+    return replace(archive, size=file.size) if archive.size is None and file else archive
 
 
 def _volume(drill: DrillPlan) -> str:

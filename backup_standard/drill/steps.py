@@ -232,14 +232,15 @@ def check_network(course: Course) -> Observed:
     macs = tuple(card["macaddr"].lower() for card in _cards(course).values() if "macaddr" in card)
     expected = network.Expected(plan.settings.address, gateway.own_address, macs, plan.settings.interface)
     addresses = {vmid: address for vmid, address in tools.guests.items() if address}
-    around = network.Production.around(
-        tools.api.get(f"/nodes/{plan.node}/network"), addresses, plan.settings.address
-    )  # fmt: skip
+    cards = tools.api.get(f"/nodes/{plan.node}/network")
+    around = network.Production.around(cards, addresses, plan.settings.address)
     run = course.inside()
     with course.phase("network") as phase:
         phase["address"] = network.check_addresses(lambda: _interfaces(course), expected, timeout=NETWORK_TIMEOUT)
         phase.update(network.check_gateway(gateway.ping, run, expected, timeout=NETWORK_TIMEOUT))
-        phase["unreachable"] = network.check_unreachable(run, around)
+        unreached = network.check_unreachable(run, around)
+        phase["unreachable"] = unreached.tried
+        course.record.not_proven += network.not_proven(phase, unreached)
         return dict(phase)
 
 

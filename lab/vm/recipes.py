@@ -31,7 +31,7 @@ NODE_PACKAGES = (
     "systemd-journal-remote",
     "tzdata",
 )
-GUEST_PACKAGES = (*BASE_PACKAGES, "qemu-guest-agent")
+GUEST_PACKAGES = (*BASE_PACKAGES, "iputils-ping", "qemu-guest-agent")
 NODE_DISK_MIB = 3072
 LEAN_KERNEL = (
     "root=LABEL=root rw console=tty0 console=ttyS0 net.ifnames=0 quiet mitigations=off nokaslr audit=0 apparmor=0 "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from backup_standard.drill.preflight import Surroundings
 from backup_standard.errors import ApiError, MissingPrivilege, Refused
 from backup_standard.inventory.schema import DrillOfGuest, Inventory
 from backup_standard.model import Archive, BackupJob, Facts, Gap, Guest, GuestKind
+from backup_standard.model.dumps import DumpFile, DumpFolder
 
 MIB = 1 << 20
 NOON = 1_800_000_000
@@ -361,6 +363,14 @@ def test_the_newest_archive_goes_into_the_declared_vmid_and_a_template_reserves_
     assert (template.temporary_vmid, template.archive.ctime if template.archive else 0) == (101, 5)
     assert (template.clone_vmid, template.template, template.disk_bytes) == (9001, True, 2 << 30)
     assert template.estimate > dt.timedelta(minutes=15)
+
+
+def test_an_archive_whose_size_the_api_hides_has_the_size_of_its_file() -> None:
+    newest = archive(100, 5)
+    folder = DumpFolder("/mnt/backup/dump", 1, (DumpFile(newest.filename, 4096, 5, 1),))
+    seen = replace(facts(vm(100), archives=(newest,)), dumps={"pve1/backup-hdd": folder})
+    drilled = plan_drills(inventory({100: {"role": "golden-template", "drill": {"vmid": 101}}}), seen).of(100)
+    assert drilled.archive == replace(newest, size=4096)
 
 
 def test_a_guest_without_a_free_vmid_or_archive_is_planned_with_its_refusal() -> None:

@@ -426,9 +426,18 @@ def test_production_is_the_node_and_some_of_the_other_guests() -> None:
 
 
 def test_production_out_of_reach_is_shown_by_what_was_tried() -> None:
-    tried = network.check_unreachable(lambda _argv: Ran(1, ""), AROUND)
-    assert tried[0] == "node 10.0.0.2 port 8006"
-    assert len(tried) == 9
+    unreached = network.check_unreachable(lambda _argv: Ran(1, ""), AROUND)
+    assert unreached.tried[0] == "node 10.0.0.2 port 8006"
+    assert len(unreached.tried) == 9
+    assert unreached.untried == []
+
+
+def test_what_the_guest_has_no_program_to_try_is_told_apart() -> None:
+    unreached = network.check_unreachable(lambda argv: Ran(127 if argv[0] == "ping" else 1, ""), AROUND)
+    assert unreached.untried == ["guest 10.0.0.21", "guest 10.0.0.22", "guest 10.0.0.23"]
+    gaps = network.not_proven({"guest_to_gateway": network.NO_PING}, unreached)
+    assert len(gaps) == 2
+    assert network.not_proven({"guest_to_gateway": "ping answered"}, network.Unreached(["x"], [])) == []
 
 
 @pytest.mark.parametrize(
