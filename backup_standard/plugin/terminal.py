@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -46,10 +47,11 @@ def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -
         return "advisory", "a", ("ADVISORY", {"yellow": True})
     if verdict.outcome is Outcome.ATTESTED:
         return "attested", "A", ("ATTESTED", {"yellow": True})
-    if verdict.outcome in _LETTERS and report.failed:
-        letter, word = _LETTERS[verdict.outcome]
-        return "failed", letter, (word, {"red": True})
-    return None
+    if verdict.outcome not in _LETTERS:
+        return None
+    letter, word = _LETTERS[verdict.outcome]
+    category, colour = ("failed", "red") if report.failed else (str(verdict.outcome), "yellow")  # only recommended
+    return category, letter, (word, {colour: True})
 
 
 @pytest.hookimpl(trylast=True)
@@ -68,9 +70,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         return
     summary = summary_of(run)
     terminalreporter.section("backup standard", sep="=", green=summary.is_green, red=not summary.is_green, bold=True)
-    for verdict in summary.rows:
-        if verdict.outcome is not Outcome.PASS:
-            _say_row(terminalreporter, verdict)
+    for verdict, others in _alike(summary.rows):
+        _say_row(terminalreporter, verdict)
+        if others:
+            terminalreporter.write_line(f"         likewise for {', '.join(others)}: see the report")
     _say_not_covered(terminalreporter, run)
     for leftover in run.leftovers:
         terminalreporter.write_line(f"left behind: {leftover}", red=True)
@@ -80,6 +83,18 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     lab = "LAB · " if run.inventory.class_ == "lab" else ""
     terminalreporter.write_line(f"{lab}{len(summary.rows)} rows: {counts or 'none'}")
     terminalreporter.write_line(f"report: {run.folder.report}")
+
+
+def _alike(rows: Sequence[Verdict]) -> Iterator[tuple[Verdict, list[str]]]:
+    """Each row that did not pass; of recommendations of one rule only the first, with the subjects of the others."""
+    mild: dict[tuple[str, Outcome], list[Verdict]] = {}
+    for verdict in rows:
+        if verdict.outcome.is_red:
+            yield verdict, []
+        elif verdict.outcome is not Outcome.PASS:
+            mild.setdefault((verdict.rule, verdict.outcome), []).append(verdict)
+    for first, *rest in mild.values():
+        yield first, [verdict.subject for verdict in rest]
 
 
 def _say_row(terminal: Any, verdict: Verdict) -> None:
