@@ -3,6 +3,7 @@
 import pytest
 
 from backup_standard.audit.guest import Guest
+from backup_standard.audit.site import Site
 from backup_standard.evidence.notes import Evidence
 from backup_standard.quantities import say_duration, say_size
 
@@ -75,3 +76,44 @@ def test_archive_sizes_are_plausible(guest: Guest, evidence: Evidence) -> None:
     evidence(newest=say_size(sizes.newest), usual=say_size(sizes.usual), compared_with=len(sizes.others))
 
     assert not sizes.oddity, f"{newest} of {guest} has {sizes.oddity}"
+
+
+@pytest.mark.rule(id="VER-04", level="must", tag="standard")
+def test_no_error_of_backups_is_left_unmended(guest: Guest, evidence: Evidence) -> None:
+    """No uncured vzdump error stands in the task history and journal of the last 16 nights.
+
+    Rationale: an error that no later backup made up for is a hole that nobody has noticed.
+    Remedy: vzdump {guest.vmid} --storage {guest.backup_storage} --compress zstd --mode snapshot
+    """
+    mishaps, zone = guest.mishaps, guest.site_zone
+    evidence(cured=[one.say(zone) for one in mishaps.cured], uncured=[one.say(zone) for one in mishaps.open])
+
+    latest = "; ".join(one.say(zone) for one in mishaps.open[:3])
+    assert not mishaps.open, f"no later backup of {guest} made up for: {latest}"
+
+
+@pytest.mark.rule(id="VER-07", level="should", tag="added")
+def test_somebody_is_told_when_a_backup_fails(guest: Guest, evidence: Evidence) -> None:
+    """Somebody is told when a backup fails.
+
+    Rationale: nobody reads logs every morning.
+    Remedy: pvesh set /cluster/backup/{guest.first_job} --notification-mode notification-system
+    pvesh create /cluster/notifications/matchers --name errors --match-severity error --target mail-to-root
+    """
+    assert guest.jobs, guest.no_job
+    evidence(told_by={job: one.by or "nobody" for job, one in guest.told.items()})
+
+    assert not guest.untold, f"nobody is told when a backup of {guest} fails: {guest.untold}"
+
+
+@pytest.mark.rule(id="VER-08", level="should", tag="standard")
+def test_somebody_looks_at_the_backups(site: Site, evidence: Evidence) -> None:
+    """Somebody looks: until monitoring is deployed, the backups were checked in the last seven days.
+
+    Rationale: what nobody looks at fails unseen.
+    Remedy: pytest --inventory INVENTORY
+    once a week, from a timer; a look by a person counts as an attestation of VER-08.
+    """
+    evidence(monitoring=site.watchers, last_look=site.last_look)
+
+    assert site.watchers or site.last_look, "no monitoring runs, and nobody checked the backups in the last seven days"

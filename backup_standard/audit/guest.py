@@ -6,11 +6,12 @@ What was not read raises Unknown when asked for.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
-from backup_standard.audit import archive_files, history, last_run, nights_held, planned, volumes
+from backup_standard.audit import archive_files, changes, history, last_run, mended, nights_held, planned, told, volumes
 from backup_standard.audit.hours import Window
 from backup_standard.audit.retained_guest import RECOMMENDED_NIGHTS, RetainedGuest
 from backup_standard.errors import Unknown
@@ -18,6 +19,7 @@ from backup_standard.model import Archive, Gap, GuestKind, StorageStatus
 from backup_standard.model.facts import known
 from backup_standard.quantities import say_duration
 
+T = TypeVar("T")
 CLOCK_TOLERANCE = dt.timedelta(minutes=10)
 """How far in the future an archive may be dated before its date is not believed."""
 
@@ -116,6 +118,67 @@ class Guest(RetainedGuest):
         if not mode:
             return ""
         return f"the newest run of {self} fell back to mode {mode}, which pauses it: its storage has no snapshots"
+
+    @cached_property
+    def mishaps(self) -> mended.Mishaps:
+        """Errors of its backups, and whether later ones made up for them. Unknown without tasks and journal."""
+        tasks = [task for node in self._homes for task in self._known_of("tasks", node, self.facts.tasks)]
+        found = mended.by_tasks(tasks, self.vmid, self.backup_storage)
+        if not mended.sort(found, self._newest_first).open:
+            lines = [line for node in self._homes for line in self._known_of("journal", node, self.facts.journals)]
+            found += mended.by_journal(lines, tasks, self.vmid)
+        return mended.sort(found, self._newest_first)
+
+    @property
+    def _homes(self) -> list[str]:
+        """Its node, and the others where its archives were made."""
+        return list(dict.fromkeys([self.node, *(archive.node for archive in self._newest_first)]))
+
+    def _known_of(self, what: str, node: str, facts: Mapping[str, tuple[T, ...] | Gap]) -> tuple[T, ...]:
+        """The tasks or the journal of a node. Unknown when they were not read."""
+        need = f"SSH to node {node}, or Sys.Syslog on /nodes/{node}" if what == "journal" else f"Sys.Audit on {node}"
+        return known(facts.get(node, Gap(f"the {what} of node {node}", "not read", need)))
+
+    @cached_property
+    def told(self) -> dict[str, told.Told]:
+        """Who is told of a failed run, by job id."""
+        defaults = self.facts.defaults.get(self.node, {})
+        known_defaults = {} if isinstance(defaults, Gap) else defaults
+        return {job.id: told.judge(job.job.raw, known_defaults, self.facts) for job in self.jobs}
+
+    @property
+    def untold(self) -> str:
+        """The jobs whose failure nobody is told of, in words."""
+        return "; ".join(f"job {job}: {one.nobody}" for job, one in self.told.items() if one.nobody)
+
+    @cached_property
+    def changes(self) -> changes.Changes:
+        """When it was changed, as far as the site remembers."""
+        return changes.of(self.facts, self.seen)
+
+    @property
+    def way_back(self) -> Archive | None:
+        """The archive of the state before its last change."""
+        return self.changes.way_back(self._newest_first)
+
+    @property
+    def backed_up_since_change(self) -> bool:
+        """Whether an archive holds its present state."""
+        return any(archive.ctime > self.changes.last.when for archive in self._newest_first)
+
+    @property
+    def last_change(self) -> str:
+        """Its last change in words."""
+        return self.changes.last.say(self.site_zone)
+
+    def prove_clone(self) -> int:
+        """The golden template of which it is a linked clone. Unknown else: a full clone leaves no trace."""
+        templates = [vmid for vmid, one in self.inventory.guests.items() if one.role == "golden-template"]
+        found = changes.linked_to(self.seen, templates)
+        if found is None:
+            reason = "none of its disks stands on the template's; a full clone leaves no trace"
+            raise Unknown(f"whether {self} is a clone of the golden template", reason=reason)
+        return found
 
     # --- archives as files ------------------------------------------------------------------------------------
 

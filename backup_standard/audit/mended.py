@@ -39,20 +39,26 @@ class Mishaps:
     cured: tuple[Mishap, ...] = ()
 
 
-def judge(
-    tasks: Iterable[Task], journal: Sequence[JournalLine], archives: Sequence[Archive], vmid: int, storage: str
-) -> Mishaps:
-    """The mishaps of a guest on a storage; an archive that was begun after a mishap cures it.
+def by_tasks(tasks: Iterable[Task], vmid: int, storage: str) -> list[Mishap]:
+    """The mishaps of a guest on a storage that task logs tell of.
 
     Unknown when the log of a failed task that may concern the guest was not read.
     """
-    tasks = list(tasks)
-    found = [mishap for task in tasks for mishap in _of_task(task, vmid, storage)]
-    found += [line for line in _of_journal(journal, vmid) if not _is_told(line, tasks)]
+    return [mishap for task in tasks for mishap in _of_task(task, vmid, storage)]
+
+
+def by_journal(lines: Sequence[JournalLine], tasks: Sequence[Task], vmid: int) -> list[Mishap]:
+    """Those that only the journal still tells of: the log of a task says more, its storage included."""
+    own = [task for task in tasks if task.log is not None and _concerns(task, vmid)]
+    return [line for line in _of_journal(lines, vmid) if not _is_told(line, own)]
+
+
+def sort(found: Iterable[Mishap], archives: Sequence[Archive]) -> Mishaps:
+    """Newest first; an archive that was begun after a mishap cures it."""
     newest = max((archive.ctime for archive in archives), default=0)
-    found.sort(key=lambda mishap: -mishap.when)
-    still_open = tuple(mishap for mishap in found if mishap.when >= newest)
-    return Mishaps(still_open, tuple(mishap for mishap in found if mishap.when < newest))
+    ordered = sorted(found, key=lambda mishap: -mishap.when)
+    still_open = tuple(mishap for mishap in ordered if mishap.when >= newest)
+    return Mishaps(still_open, tuple(mishap for mishap in ordered if mishap.when < newest))
 
 
 def _of_task(task: Task, vmid: int, storage: str) -> Iterator[Mishap]:
@@ -91,9 +97,11 @@ def _of_journal(lines: Sequence[JournalLine], vmid: int) -> Iterator[Mishap]:
             yield Mishap(line.when, match[2].strip(), f"journal, {line.identifier}")
 
 
+def _concerns(task: Task, vmid: int) -> bool:
+    """Whether a task was for this guest, alone or among others."""
+    return task.id == str(vmid) or (not task.id and vmid in vzdump_log.parse(task.log or ()).guests)
+
+
 def _is_told(line: Mishap, tasks: Sequence[Task]) -> bool:
-    """Whether a task that is known covers that moment: its own log says more, the storage included."""
-    return any(
-        task.starttime - _SLACK <= line.when <= (task.endtime or line.when) + _SLACK and task.log is not None
-        for task in tasks
-    )
+    """Whether one of the tasks covers that moment."""
+    return any(task.starttime - _SLACK <= line.when <= (task.endtime or line.when) + _SLACK for task in tasks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,8 +14,12 @@ from backup_standard.audit.scheduled_job import ScheduledJob
 from backup_standard.audit.storage import BackupStorage
 from backup_standard.inventory.schema import Inventory
 from backup_standard.model import Facts, Gap
+from backup_standard.model import Guest as SeenGuest
 from backup_standard.model.facts import known
 from backup_standard.model.guests import DRILL_TAG
+
+LOOK_EVERY = dt.timedelta(days=7)
+"""How often somebody looks at the backups where no monitoring does."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,37 @@ class Site:
     def jobs(self) -> tuple[ScheduledJob, ...]:
         """Every backup job, by id. Unknown when they were not read."""
         return tuple(ScheduledJob(job, self.facts) for job in known(self.facts.jobs).values())
+
+    @cached_property
+    def golden_templates(self) -> tuple[Guest, ...]:
+        """The mandatory guests that others are cloned from."""
+        return self._of_role("golden-template")
+
+    @cached_property
+    def docker_hosts(self) -> tuple[Guest, ...]:
+        """The mandatory guests that run the client's stack."""
+        return self._of_role("docker-host")
+
+    def _of_role(self, role: str) -> tuple[Guest, ...]:
+        return tuple(guest for guest in self.guests if guest.role == role)
+
+    @property
+    def watchers(self) -> list[str]:
+        """The monitoring guests that run."""
+        homes = (self.facts.guests.get(guest.vmid) for guest in self._of_role("monitoring"))
+        return [str(seen) for seen in homes if isinstance(seen, SeenGuest) and seen.status == "running"]
+
+    @property
+    def last_look(self) -> str:
+        """When somebody last looked, and how, within the last seven days; empty when nobody did."""
+        now = self.facts.taken_at
+        looks = [(at, "an audit") for at in self.facts.looked_at if dt.timedelta() < now - at <= LOOK_EVERY]
+        looks += [
+            (dt.datetime.combine(one.date, dt.time(), tzinfo=dt.UTC), f"by {one.by}: {one.statement}")
+            for one in self.inventory.attestations
+            if one.rule == "VER-08" and one.date <= now.date() <= min(one.until, one.date + LOOK_EVERY)
+        ]
+        return f"{max(looks)[0]:%Y-%m-%d}, {max(looks)[1]}" if looks else ""
 
     @cached_property
     def everyone(self) -> tuple[AnyGuest | HiddenGuests, ...]:

@@ -119,6 +119,18 @@ class RunFolder:
         scratch.write_text(text, encoding="utf-8")
         scratch.replace(self.path / name)
 
+    def earlier_audits(self) -> tuple[dt.datetime, ...]:
+        """When earlier audits of the same client ended, oldest first; only those of all rules that came to an end."""
+        found = []
+        for path in self.path.parent.glob("*-audit*"):
+            try:
+                record = RunFolder(path).run() if path != self.path else {}
+            except ValueError:  # cut short by a crash: no audit
+                record = {}
+            if record.get("kind") == "audit" and record.get("partial") is False and record.get("finished"):
+                found.append(dt.datetime.fromisoformat(record["finished"]))
+        return tuple(sorted(found))
+
     def _read(self, name: str) -> Json:
         path = self.path / name
         return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}

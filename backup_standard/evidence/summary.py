@@ -13,6 +13,7 @@ LEFTOVERS_REMAIN, PLATFORM_DEGRADED, NOT_DECIDED = 10, 11, 12
 
 _FAILED = 1
 _DEGRADING_RULES = frozenset({"STO-03", "STO-07"})
+_UNDECIDED = (Outcome.UNKNOWN, Outcome.ERROR, Outcome.NOT_RUN)
 _RESTORE_RULES = "RST-"
 
 
@@ -96,6 +97,8 @@ class Summary:
         said += [f"{_many(attested, 'check')} attested, not observed"] if attested else []
         advisories = self.counts[Outcome.ADVISORY]
         said += [_many(advisories, "advisory", "advisories")] if advisories else []
+        undecided = sum(row.level != "must" and row.outcome in _UNDECIDED for row in self.rows)
+        said += [f"{_many(undecided, 'recommendation')} undecided"] if undecided else []
         said += [f"{_many(self.leftovers, 'temporary guest')} left behind"] if self.leftovers else []
         said += [f"{_many(self.not_covered, 'guest')} not yet covered"] if self.drilled and self.not_covered else []
         said += ["only a part of the rules was run"] if self.partial else []

@@ -160,10 +160,13 @@ def _shown(report: pytest.TestReport, verdict: Verdict, *, is_defect: bool) -> p
 
     ``is_defect``: an exception that nobody foresaw, so its traceback stays.
     """
+    path, line, _ = report.location
+    if not verdict.is_red and report.when == "setup":  # "passed" would let pytest go on without the subject
+        report.outcome, report.longrepr = "skipped", (path, line or 0, verdict.message)
+        return report
     if not verdict.is_red:
         report.outcome, report.longrepr = "passed", None
         return report
-    path, line, _ = report.location
     report.outcome = "failed"
     report.location = (path, line, f"{verdict.rule}  {verdict.subject}")
     if not is_defect:

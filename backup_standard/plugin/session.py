@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -123,6 +123,7 @@ def _read(config: pytest.Config, run: Run) -> Facts:
     except OperatorError as error:
         run.folder.remove()
         raise as_usage_error(error) from None
+    facts = replace(facts, looked_at=run.folder.earlier_audits())
     run.folder.write_text(run.folder.facts.name, facts_to_json(facts))
     return facts
 

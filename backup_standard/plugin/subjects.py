@@ -39,6 +39,17 @@ SUBJECTS: dict[str, tuple[Callable[[Site], Sequence[Any]], Callable[[Any], str],
     "backup_storage": (lambda site: site.backup_storages, lambda storage: storage.key, "the site has no node"),
     "node": (lambda site: site.nodes, lambda node: node.name, "the site has no node"),
     "any_guest": (lambda site: site.everyone, lambda guest: str(guest.vmid), "the site has no guest"),
+    "golden_template": (
+        lambda site: site.golden_templates,
+        lambda guest: str(guest.vmid),
+        "no golden template is declared",
+    ),
+    "docker_host": (lambda site: site.docker_hosts, lambda guest: str(guest.vmid), "no Docker host is declared"),
+    "changing_guest": (
+        lambda site: (*site.golden_templates, *site.docker_hosts),
+        lambda guest: str(guest.vmid),
+        "neither a golden template nor a Docker host is declared",
+    ),
     "required_role": (lambda site: site.required_roles, lambda role: role.role, "no role is required"),
     "job": (lambda site: site.jobs, lambda job: job.id, "the site has no backup job"),
 }
@@ -102,6 +113,27 @@ def job(request: pytest.FixtureRequest) -> ScheduledJob:
 def any_guest(request: pytest.FixtureRequest) -> AnyGuest | HiddenGuests:
     """A guest of the site, mandatory or not."""
     found: AnyGuest | HiddenGuests = _subject(request)
+    return found
+
+
+@pytest.fixture
+def golden_template(request: pytest.FixtureRequest) -> Guest:
+    """A golden template."""
+    found: Guest = _subject(request)
+    return found
+
+
+@pytest.fixture
+def docker_host(request: pytest.FixtureRequest) -> Guest:
+    """A Docker host."""
+    found: Guest = _subject(request)
+    return found
+
+
+@pytest.fixture
+def changing_guest(request: pytest.FixtureRequest) -> Guest:
+    """A guest whose changes the policy's workflow follows: golden template or Docker host."""
+    found: Guest = _subject(request)
     return found
 
 

@@ -250,3 +250,21 @@ def test_the_report_may_go_elsewhere_too(project: Project) -> None:
 def test_runs_go_where_they_are_told(project: Project) -> None:
     project.with_our_rules().run("--run-dir=else/where")
     assert list((project.path / "else" / "where" / "acme").iterdir())
+
+
+def test_a_recommended_rule_without_a_subject_is_advice_and_goes_no_further(project: Project) -> None:
+    project.with_rules("@rule(level='should')\ndef test_x(docker_host):\n    '''T.'''\n    assert False, 'went on'\n")
+    result = project.run()
+    assert result.ret == 0
+    assert [(one.outcome, one.message) for one in project.last.verdicts()] == [
+        ("advisory", "there is nothing to judge: no Docker host is declared")
+    ]
+
+
+def test_a_recommended_rule_that_cannot_be_decided_shows_as_such(project: Project) -> None:
+    project.with_rules(
+        "@rule(level='should')\ndef test_x(guest):\n    '''T.'''\n    raise Unknown('it', reason='so')\n"
+    )
+    result = project.run()
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["tests_infra/test_rules.py UU*", "COMPLIANT: *; 2 recommendations undecided"])

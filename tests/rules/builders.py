@@ -25,6 +25,9 @@ from backup_standard.model import (
     IncludedVolume,
     Mount,
     Node,
+    NotificationMatcher,
+    Notifications,
+    NotificationTarget,
     Storage,
     StorageStatus,
     Task,
@@ -36,6 +39,8 @@ from backup_standard.model.systems import System
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = dt.datetime(2026, 11, 24, 9, 0, tzinfo=BERLIN)
 LAST_NIGHT = dt.datetime(2026, 11, 24, 2, 0, tzinfo=BERLIN)
+MADE = NOW - dt.timedelta(days=400)
+"""When every guest was made."""
 NODE, STORAGE, KEY = "pve1", "backup-hdd", "pve1/backup-hdd"
 GiB = 2**30
 
@@ -64,7 +69,8 @@ def inventory(**changes: Any) -> Inventory:
 def guest(vmid: int, name: str = "", **changes: Any) -> Guest:
     """A guest of the site."""
     disk = f"vmdata:vm-{vmid}-disk-0,size=8G"
-    seen = Guest(vmid, GuestKind.QEMU, name or f"guest-{vmid}", NODE, "running", config={"virtio0": disk})
+    config = {"virtio0": disk, "meta": f"creation-qemu=10.1.2,ctime={int(MADE.timestamp())}"}
+    seen = Guest(vmid, GuestKind.QEMU, name or f"guest-{vmid}", NODE, "running", config=config)
     return replace(seen, **changes)
 
 
@@ -157,6 +163,10 @@ def system(**changes: Any) -> System:
     return replace(sound, **changes)
 
 
+NOTIFICATIONS = Notifications(
+    (NotificationTarget("mail-to-root", "sendmail"),), (NotificationMatcher("default-matcher", ("mail-to-root",)),)
+)
+"""What Proxmox brings along."""
 ZSTD = "28b52ffd"
 DISK = 2065
 """The device number of the backup disk."""
@@ -194,6 +204,7 @@ def facts(**changes: Any) -> Facts:
         archives=archives,
         dumps={KEY: dump(() if isinstance(files, Gap) else files)},
         journals={NODE: ()},
+        notifications=NOTIFICATIONS,
         tasks={NODE: tuple(task(vmid, moment) for vmid in vmids for moment in nights(3))},
         defaults={NODE: {}},
         mounts={

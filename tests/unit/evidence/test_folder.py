@@ -57,3 +57,20 @@ def test_no_folder_is_ever_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     RunFolder.create(tmp_path, "acme", "audit", WHEN)
     with pytest.raises(FileExistsError):
         RunFolder.create(tmp_path, "acme", "audit", WHEN)
+
+
+def test_only_whole_audits_that_came_to_an_end_are_earlier_audits(tmp_path: Path) -> None:
+    started = dt.datetime(2026, 11, 24, 3, 15, tzinfo=dt.UTC)
+    records = {
+        "whole": {"kind": "audit", "partial": False, "finished": started},
+        "part": {"kind": "audit", "partial": True, "finished": started},
+        "drill": {"kind": "drill", "partial": False, "finished": started},
+        "aborted": {},
+    }
+    for offset, record in enumerate(records.values()):
+        RunFolder.create(tmp_path, "acme", "audit", started - dt.timedelta(days=offset)).write_run(record)
+    broken = RunFolder.create(tmp_path, "acme", "audit", started - dt.timedelta(days=9))
+    (broken.path / "run.json").write_text("{")
+    ours = RunFolder.create(tmp_path, "acme", "audit", started + dt.timedelta(days=1))
+    ours.write_run(records["whole"])
+    assert ours.earlier_audits() == (started,)

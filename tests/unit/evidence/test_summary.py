@@ -98,3 +98,10 @@ def test_what_is_attested_is_neither_red_nor_met() -> None:
     )
     assert summary.exit_status(0) == 0
     assert summary.counts["attested"] == 1
+
+
+def test_recommendations_that_could_not_be_decided_are_told_and_do_no_harm() -> None:
+    summary = Summary([row("RET-01", Outcome.PASS), row("WFL-03", Outcome.UNKNOWN, level="should")])
+    assert summary.headline == "COMPLIANT"
+    assert summary.sentence.endswith("1 recommendation undecided")
+    assert summary.exit_status(0) == 0
