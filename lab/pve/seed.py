@@ -37,6 +37,8 @@ JOB_OPTIONS: Mapping[str, object] = {
     "prune-backups": "keep-daily=14",
 }
 SCHEDULE = "02:00"
+FIRST_QEMU, MADE = "9.0.2", 1735689600
+"""The QEMU version under which the guests were made, and when: long ago (2025-01-01)."""
 KEPT = 14
 """Nights whose archives are on disk: what the jobs' retention leaves."""
 _VZDUMP_CONF = "# Defaults of vzdump on this node. Jobs and storages override them.\n"
@@ -84,6 +86,7 @@ def guest_config(guest: BuiltGuest) -> dict[str, str | int]:
         "boot": "order=virtio0",
         "cores": 1,
         "memory": str(guest.memory),
+        "meta": f"creation-qemu={FIRST_QEMU},ctime={MADE}",
         "name": guest.name,
         "net0": f"virtio={guest.mac},bridge=vmbr0",
         "onboot": 0 if guest.template else 1,
