@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -50,8 +50,9 @@ def of(jobs: Sequence[JobOnNode], vmid: int, now: int, zone: ZoneInfo) -> Histor
     runs: list[PastRun] = []
     due: set[dt.date] = set()
     for job in jobs:
+        tasks = _candidates(tasks_of(job), vmid)
         for moment in planned.starts_between(job.job, since, now - START_GRACE, job.zone):
-            task = _began(job, vmid, moment)
+            task = next((one for one in tasks if moment - 60 <= one.starttime < moment + LATEST_START), None)
             due.add(nights.night_of(moment, zone))
             if task:
                 runs.append(PastRun(moment, task, _part(task, vmid)))
@@ -62,16 +63,19 @@ def of(jobs: Sequence[JobOnNode], vmid: int, now: int, zone: ZoneInfo) -> Histor
     return History(tuple(run for run in runs if run.task.endtime), missed)
 
 
-def _began(job: JobOnNode, vmid: int, moment: int) -> Task | None:
-    """The task that a planned start began; of a task of several guests whose log was not read it is believed."""
-    for task in sorted(tasks_of(job), key=lambda one: one.starttime):
-        if not moment - 60 <= task.starttime < moment + LATEST_START or task.user != "root@pam" or task.tokenid:
-            continue
-        log = vzdump_log.parse(task.log) if task.log else None
-        if task.id == str(vmid) or (not task.id and (log is None or vmid in log.guests or vmid in log.vmids)):
-            return task
-    return None
+def _candidates(tasks: Iterable[Task], vmid: int) -> list[Task]:
+    """The tasks that the scheduler may have begun for the guest, oldest first.
+
+    A task of several guests whose log was not read is believed to have held this one.
+    """
+    mine = [task for task in tasks if task.id in {"", str(vmid)} and task.user == "root@pam" and not task.tokenid]
+    return sorted((task for task in mine if task.id or _may_hold(task, vmid)), key=lambda task: task.starttime)
+
+
+def _may_hold(task: Task, vmid: int) -> bool:
+    log = vzdump_log.read(task.log) if task.log else None
+    return log is None or vmid in log.guests or vmid in log.vmids
 
 
 def _part(task: Task, vmid: int) -> vzdump_log.GuestRun | None:
-    return vzdump_log.parse(task.log).guests.get(vmid) if task.log else None
+    return vzdump_log.read(task.log).guests.get(vmid) if task.log else None

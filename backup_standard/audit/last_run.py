@@ -84,7 +84,7 @@ def _is_scheduled(task: Task, job: JobOnNode, vmid: int) -> bool:
         return True
     if task.log is None:
         raise Unknown(f"the log of {task}", reason="it was not read", need=f"Sys.Audit on /nodes/{task.node}")
-    log = vzdump_log.parse(task.log)
+    log = vzdump_log.read(task.log)
     if not log.command:
         return bool(task.status and task.endtime)
     ours = vmid in log.vmids or not log.vmids
@@ -97,7 +97,7 @@ def _judge(job: JobOnNode, vmid: int, moment: int, task: Task | None) -> LastRun
         return LastRun(job.id, when, problem=f"{job} was due at {when}, and no such run took place")
     if task.log is None:
         raise Unknown(f"the log of {task}", reason="it was not read", need=f"Sys.Audit on /nodes/{task.node}")
-    log = vzdump_log.parse(task.log)
+    log = vzdump_log.read(task.log)
     confirmed = "state file of the job" if task.upid == _upid_of_state(job.facts, job) else "command and start time"
     status = task.status or log.status
     return LastRun(job.id, when, task.upid, status, confirmed, _problem(log, vmid, status), _advice(log, vmid, status))

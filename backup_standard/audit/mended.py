@@ -69,7 +69,7 @@ def _of_task(task: Task, vmid: int, storage: str) -> Iterator[Mishap]:
         if not went_well:
             raise Unknown(f"the log of {task}", reason="it was not read", need=f"Sys.Audit on /nodes/{task.node}")
         return
-    log = vzdump_log.parse(task.log)
+    log = vzdump_log.read(task.log)
     if log.option("storage") not in {None, storage}:
         return
     reason = _reason(log, vmid, task)
@@ -99,7 +99,7 @@ def _of_journal(lines: Sequence[JournalLine], vmid: int) -> Iterator[Mishap]:
 
 def _concerns(task: Task, vmid: int) -> bool:
     """Whether a task was for this guest, alone or among others."""
-    return task.id == str(vmid) or (not task.id and vmid in vzdump_log.parse(task.log or ()).guests)
+    return task.id == str(vmid) or (not task.id and vmid in vzdump_log.read(task.log or ()).guests)
 
 
 def _is_told(line: Mishap, tasks: Sequence[Task]) -> bool:

@@ -32,7 +32,7 @@ def judge(settings: Mapping[str, str], defaults: Mapping[str, str], facts: Facts
     if mode == "legacy-sendmail" or (mode == "auto" and address) or _has_mail_only(facts):
         return Told(f"mail to {address}") if address else Told(nobody="it sends mail, and no address is set (mailto)")
     if facts.notifications is None:
-        raise Unknown("the notification settings", reason="they were not read")
+        raise Unknown("who gets notifications", reason="they were not read")
     return _by_site(known(facts.notifications))
 
 

@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
 _COMMAND = re.compile(r"INFO: starting new backup job: vzdump (.*)")
 _STARTING = re.compile(r"INFO: Starting Backup of VM (\d+) \((\w+)\)")
@@ -76,6 +77,12 @@ class RunLog:
     def quiet(self) -> bool:
         """Whether it ran with ``--quiet 1``, as scheduled runs always do."""
         return self.option("quiet") == "1"
+
+
+@lru_cache(maxsize=2048)
+def read(lines: tuple[str, ...]) -> RunLog:
+    """A whole log, parsed once for all the guests in it; nobody may change what is returned."""
+    return parse(lines)
 
 
 def parse(lines: Iterable[str]) -> RunLog:

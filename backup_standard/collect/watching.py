@@ -10,6 +10,7 @@ import datetime as dt
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -84,14 +85,15 @@ def _moment(stamp: str, now: int, zone: ZoneInfo) -> int:
 def read_notifications(reader: Reader) -> Notifications | Gap:
     """Targets and matchers. A gap on releases before 8.1, which have none, and for a token without the right.
 
-    The API's refusal names no privilege (recorded): it is Mapping.Audit on /mapping/notifications.
+    The API's refusal names no privilege (recorded); it is Mapping.Audit on /mapping/notifications.
     """
-    fact, base = "the notification settings", "/cluster/notifications"
+    fact, base = "who gets notifications", "/cluster/notifications"
     targets, matchers = reader.ask(fact, f"{base}/targets"), reader.ask(fact, f"{base}/matchers")
     if isinstance(targets, Gap) or isinstance(matchers, Gap):
-        refused = targets if isinstance(targets, Gap) else matchers
+        refused: Gap = targets if isinstance(targets, Gap) else matchers
         path = "/mapping/notifications"
-        return Gap(fact, refused.reason, f"Mapping.Audit on {path}: {reader.pve.grant('Mapping.Audit', path)}")
+        grant = f"Mapping.Audit on {path}: {reader.pve.grant('Mapping.Audit', path)}"
+        return replace(refused, need=grant if refused.need else "")
     return Notifications(tuple(map(_target, targets)), tuple(map(_matcher, matchers)))
 
 

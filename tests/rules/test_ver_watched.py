@@ -217,9 +217,9 @@ def test_release_7_has_mail_only() -> None:
 
 
 def test_settings_that_may_not_be_read_are_unknown() -> None:
-    gap = Gap("the notification settings", "Permission check failed", "Mapping.Audit on /mapping/notifications")
+    gap = Gap("who gets notifications", "Permission check failed", "Mapping.Audit on /mapping/notifications")
     for settings in (gap, None):
-        with pytest.raises(Unknown, match="the notification settings"):
+        with pytest.raises(Unknown, match="who gets notifications"):
             judged(told, replace(notifying(), notifications=settings))
 
 

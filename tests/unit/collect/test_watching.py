@@ -11,7 +11,7 @@ import pytest
 
 from backup_standard.collect.vzdump_tasks import read_changes
 from backup_standard.collect.watching import ask_journal, read_journal, read_notifications
-from backup_standard.errors import ApiError
+from backup_standard.errors import ApiError, MissingPrivilege
 from backup_standard.hosts.backend import RunningBackend, host_on
 from backup_standard.hosts.ssh import Output
 from backup_standard.model import Gap, JournalLine, Node, NotificationMatcher, NotificationTarget
@@ -122,11 +122,15 @@ def test_notification_settings() -> None:
 
 
 def test_notification_settings_that_may_not_be_read_name_the_privilege_the_api_does_not() -> None:
-    gap = read_notifications(
-        reader({"/cluster/notifications/targets": ApiError("Permission check failed", status=403)})
-    )
+    refused = MissingPrivilege("Permission check failed", next_step="pveum acl modify …")
+    gap = read_notifications(reader({"/cluster/notifications/targets": refused}))
     assert isinstance(gap, Gap)
     assert gap.need.startswith("Mapping.Audit on /mapping/notifications: pveum acl modify")
+
+
+def test_a_release_without_notification_settings_lacks_no_privilege() -> None:
+    gap = read_notifications(reader({"/cluster/notifications/targets": ApiError("not implemented", status=501)}))
+    assert gap == Gap("who gets notifications", "not implemented")
 
 
 def test_only_tasks_that_change_a_guest_are_its_changes() -> None:
