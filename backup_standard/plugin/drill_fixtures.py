@@ -14,9 +14,11 @@ import pytest
 
 from backup_standard.drill import assembly, reap
 from backup_standard.drill.engine import Drill
-from backup_standard.drill.plan import Plan, plan_drills
+from backup_standard.drill.plan import NotCovered, Plan, plan_drills
 from backup_standard.drill.progress import Event, Listener, Tail, Throttle, to_file
+from backup_standard.drill.replay import ReplayedDrill
 from backup_standard.errors import OperatorError
+from backup_standard.evidence.folder import RunFolder
 from backup_standard.hosts import Recorder
 from backup_standard.plugin.session import Run, as_usage_error, is_worker, run_of
 from backup_standard.plugin.subjects import Missing, NoSubject
@@ -56,6 +58,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if run is None:
         return
     plan = plan_drills(run.inventory, run.site.facts)
+    if run.replay_of:
+        plan = _as_drilled(plan, run.replay_of)
     session.config.stash[PLAN_KEY] = plan
     run.not_covered = [
         {"vmid": one.vmid, "guest": f"guest {one.vmid} ({one.name})", "reason": one.reason} for one in plan.not_covered
@@ -63,6 +67,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if is_worker(session.config) or session.config.option.collectonly:
         return
     terminal = _terminal(session.config)
+    if run.replay_of:
+        return
     try:
         assembly.drill_ground(run.inventory)
         swept = reap.sweep(run.inventory, run.folder.path.parent, do_it=True, say=terminal.write_line)
@@ -74,6 +80,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         terminal.write_line(line)
     if session.config.pluginmanager.has_plugin("dsession"):
         session.config.pluginmanager.register(_Watch(run, terminal), "backup_standard_drill_watch")
+
+
+def _as_drilled(plan: Plan, earlier: RunFolder) -> Plan:
+    """The part of a plan that an earlier run planned too; a guest that was left out then stays left out."""
+    subjects = {row.subject for row in earlier.plan()}
+    drills = tuple(one for one in plan.drills if str(DrilledGuest(one.vmid, one.name)) in subjects)
+    others = (NotCovered(one.vmid, one.name, "that run did not drill it") for one in plan.drills if one not in drills)
+    return Plan(drills, (*plan.not_covered, *others))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -105,7 +119,7 @@ def _has_no_guest(item: pytest.Item) -> bool:
 
 
 @pytest.fixture(scope="session")
-def drill(request: pytest.FixtureRequest) -> Iterator[Drill]:
+def drill(request: pytest.FixtureRequest) -> Iterator[Drill | ReplayedDrill]:
     """The drill of one guest: steps run when they are asked for; in the end the temporary guest is gone."""
     subject, run = request.param, _drilling(request.config)
     if isinstance(subject, Missing):
@@ -113,6 +127,9 @@ def drill(request: pytest.FixtureRequest) -> Iterator[Drill]:
     if run is None:
         raise pytest.UsageError("drills need --inventory FILE")
     plan = request.config.stash[PLAN_KEY].of(subject.vmid)
+    if run.replay_of:
+        yield ReplayedDrill(plan, run.replay_of.path)
+        return
     tools = assembly.tools(
         run.inventory, run.site.facts, node=plan.node, folder=run.folder.path, run=run.folder.id,
         listener=_listener(request.config, run),
@@ -122,13 +139,13 @@ def drill(request: pytest.FixtureRequest) -> Iterator[Drill]:
 
 
 @pytest.fixture
-def restored_guest(drill: Drill, pytestconfig: pytest.Config) -> Any:
+def restored_guest(drill: Drill | ReplayedDrill, pytestconfig: pytest.Config) -> Any:
     """The restored guest as a testinfra host, over SSH as the account that the inventory names."""
     return drill.host(_recorder(pytestconfig))
 
 
 @pytest.fixture
-def restored_guest_as_root(drill: Drill, pytestconfig: pytest.Config) -> Any:
+def restored_guest_as_root(drill: Drill | ReplayedDrill, pytestconfig: pytest.Config) -> Any:
     """The restored guest as a testinfra host over its guest agent: commands run as root."""
     return drill.host_as_root(_recorder(pytestconfig))
 
@@ -138,6 +155,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Sweep up what killed workers left: the last net, in the controller, before the verdicts are reckoned up."""
     run = _drilling(session.config)
     if run is None or is_worker(session.config) or session.config.option.collectonly or run.site_read is None:
+        return
+    if run.replay_of:
         return
     terminal = _terminal(session.config)
     try:

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import pytest
 
-_OPTIONS = ("--inventory", "--run-dir")
+_OPTIONS = ("--inventory", "--replay", "--run-dir")
 
 
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:

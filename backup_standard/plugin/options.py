@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from backup_standard.evidence.folder import RunFolder
+
 AUDIT_FOLDER, DRILL_FOLDER = "tests_infra", "drills"
 _HOW_TO_GET_AN_INVENTORY = (
     "{folder} needs a site to look at: pytest{argument} --inventory inventories/NAME.yaml "
@@ -24,6 +26,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "write --inventory=FILE for a file outside the project",
     )
     group.addoption(
+        "--replay",
+        metavar="RUN",
+        help="judge again what an earlier run read, with no site: RUN is its folder, as reports/CLIENT/RUN; without "
+        "--inventory by that run's own copy of the inventory; a replay is never evidence",
+    )
+    group.addoption(
         "--run-dir",
         metavar="DIR",
         default="reports",
@@ -32,8 +40,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def inventory_path(config: pytest.Config) -> Path | None:
-    """The inventory given on the command line."""
-    given = config.getoption("--inventory")
+    """The inventory given on the command line, else the copy in the run that is replayed."""
+    given, replayed = config.getoption("--inventory"), replay_path(config)
+    if given:
+        return Path(given)
+    return RunFolder(replayed).inventory if replayed else None
+
+
+def replay_path(config: pytest.Config) -> Path | None:
+    """The folder of the run to judge again."""
+    given = config.getoption("--replay")
     return Path(given) if given else None
 
 
@@ -48,10 +64,10 @@ def is_part(config: pytest.Config) -> bool:
     return bool(narrowed) or any("::" in one or one.endswith(".py") for one in config.args)
 
 
-def audit_by_default(config: pytest.Config) -> None:
-    """Make ``pytest --inventory FILE`` mean the audit's rules."""
+def choose_by_default(config: pytest.Config, folder: str = AUDIT_FOLDER) -> None:
+    """Make ``pytest --inventory FILE`` mean the audit's rules, or those in another folder."""
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
-        config.args = [str(config.rootpath / AUDIT_FOLDER)]
+        config.args = [str(config.rootpath / folder)]
         config.args_source = pytest.Config.ArgsSource.ARGS
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from backup_standard.audit.site import Site
 from backup_standard.errors import OperatorError
+from backup_standard.evidence import recorded
 from backup_standard.evidence.folder import RunFolder
 from backup_standard.evidence.verdicts import Verdict
 from backup_standard.inventory.loader import load
@@ -27,6 +28,7 @@ RUN_FOLDER, ARGUMENTS = "backup_standard_run_folder", "backup_standard_arguments
 class Run:
     """The run that this pytest session is; ``site`` is there from the start of the session on.
 
+    ``replay_of`` is the run that is judged again: then no site is read or written.
     ``leftovers`` and ``not_covered`` are filled by the drills: what remained on the site, in words, and the guests that
     no drill was planned for, as ``vmid``, ``guest``, ``reason``.
     """
@@ -36,6 +38,7 @@ class Run:
     started: dt.datetime
     is_drill: bool = False
     is_part: bool = False
+    replay_of: RunFolder | None = None
     site_read: Site | None = None
     verdicts: list[Verdict] = field(default_factory=list)
     leftovers: list[str] = field(default_factory=list)
@@ -73,34 +76,46 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "rule(id, level, tag): a rule of the standard; level must or should; tag minimum, standard or added"
     )
-    path = options.inventory_path(config)
+    path, replayed = options.inventory_path(config), options.replay_path(config)
     if path is None:
         options.refuse_without_inventory(config)
         return
     try:
+        earlier = recorded.open_run(replayed) if replayed else None
         inventory = load(path).inventory
     except OperatorError as error:
         raise as_usage_error(error) from None
     if is_worker(config):
         told = config.workerinput  # type: ignore[attr-defined]
         folder, config.args = RunFolder(Path(told[RUN_FOLDER])), list(told[ARGUMENTS])
-        config.stash[RUN_KEY] = Run(inventory, folder, dt.datetime.now(dt.UTC), is_drill=options.is_drill(config))
+        drill = options.is_drill(config)
+        config.stash[RUN_KEY] = Run(inventory, folder, dt.datetime.now(dt.UTC), is_drill=drill, replay_of=earlier)
     else:
-        config.stash[RUN_KEY] = _begin(config, path, inventory)
+        config.stash[RUN_KEY] = _begin(config, path, inventory, earlier)
 
 
-def _begin(config: pytest.Config, path: Path, inventory: Inventory) -> Run:
+def _begin(config: pytest.Config, path: Path, inventory: Inventory, earlier: RunFolder | None) -> Run:
     """Make the run's folder and settle pytest's own options for it."""
-    options.audit_by_default(config)
-    started, drill = dt.datetime.now(dt.UTC), options.is_drill(config)
+    drilled = earlier is not None and recorded.kind_of(earlier) == "drill"
+    options.choose_by_default(config, options.DRILL_FOLDER if drilled else options.AUDIT_FOLDER)
+    started, drill, part = dt.datetime.now(dt.UTC), options.is_drill(config), options.is_part(config)
+    if earlier and drill and not drilled:
+        raise pytest.UsageError(
+            f"{earlier.path}: that run was an audit and holds no drills; leave out the folder drills"
+        )
     base = config.invocation_params.dir / Path(config.getoption("--run-dir")).expanduser()
-    folder = RunFolder.create(base, inventory.client, "drill" if drill else "audit", started)
+    kind = recorded.REPLAY if earlier else "drill" if drill else "audit"
+    folder = RunFolder.create(base, inventory.client, kind, started)
     folder.keep_inventory(path)
+    if earlier:
+        recorded.take_over(earlier, folder)
+        part = part or (drill and bool(earlier.run().get("partial")))
     if config.option.reportchars == "fE":  # pytest's default; our own summary says more
         config.option.reportchars = ""
     if config.option.maxworkerrestart is None:
         config.option.maxworkerrestart = "0"  # a worker started again would restore again
-    return Run(inventory, folder, started, is_drill=drill, is_part=options.is_part(config))
+    leftovers = list(earlier.run().get("leftovers") or ()) if earlier and drill else []
+    return Run(inventory, folder, started, is_drill=drill, is_part=part, replay_of=earlier, leftovers=leftovers)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -117,8 +132,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def _read(config: pytest.Config, run: Run) -> Facts:
-    """Read the site with progress on the terminal, and keep the facts in the run's folder."""
+    """Read the site with progress on the terminal, and keep the facts in the run's folder; or what was read then."""
     try:
+        if run.replay_of:
+            return recorded.facts_of(run.folder)
         facts = read_site(run.inventory, _progress(config), run.folder.path / "commands.jsonl")
     except OperatorError as error:
         run.folder.remove()

@@ -32,7 +32,9 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         return []
     lab = ", LAB" if run.inventory.class_ == "lab" else ""
     release = f", Proxmox VE {run.site.facts.release}" if run.site_read else ""
-    return [f"client: {run.inventory.client}{lab}; site: {run.inventory.site.name}{release}", f"run: {run.folder.path}"]
+    replay = [f"replay of {run.replay_of.path}: nothing is asked of the site"] if run.replay_of else []
+    client = f"client: {run.inventory.client}{lab}; site: {run.inventory.site.name}{release}"
+    return [client, *replay, f"run: {run.folder.path}"]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -81,7 +83,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     terminalreporter.write_line(str(summary), green=summary.is_green, red=not summary.is_green, bold=True)
     counts = ", ".join(f"{count} {outcome}" for outcome, count in summary.counts.items() if count)
     lab = "LAB · " if run.inventory.class_ == "lab" else ""
-    terminalreporter.write_line(f"{lab}{len(summary.rows)} rows: {counts or 'none'}")
+    replay = "REPLAY · " if run.replay_of else ""
+    terminalreporter.write_line(f"{lab}{replay}{len(summary.rows)} rows: {counts or 'none'}")
     terminalreporter.write_line(f"report: {run.folder.report}")
 
 

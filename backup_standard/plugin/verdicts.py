@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from backup_standard.evidence.recorded import REPLAY
 from backup_standard.evidence.summary import Summary
 from backup_standard.evidence.verdicts import Verdict, reconcile
 from backup_standard.plugin.rules import VERDICT, planned_row
@@ -88,11 +89,12 @@ def summary_of(run: Run) -> Summary:
 
 def _record(run: Run, summary: Summary, exit_status: int) -> dict[str, Any]:
     """The run's own record: who ran what, when, against which site, with which versions, and how it ended."""
-    facts = run.site.facts
+    facts, judged = run.site.facts, "drill" if run.is_drill else "audit"
     return {
         "schema": SCHEMA,
         "id": run.folder.id,
-        "kind": "drill" if run.is_drill else "audit",
+        "kind": REPLAY if run.replay_of else judged,
+        "replay": {"of": run.replay_of.id, "kind": judged} if run.replay_of else None,
         "partial": run.is_part,
         "client": run.inventory.client,
         "class": run.inventory.class_,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backup_standard.evidence.folder import RunFolder
+from backup_standard.evidence.recorded import judged
 from backup_standard.evidence.summary import Summary
 from backup_standard.evidence.verdicts import Outcome, reconcile
 from backup_standard.inventory.schema import Inventory
@@ -50,7 +51,7 @@ def body(folder: RunFolder) -> str:
     drilled, not_covered = drills.judged(folder.drills(), rows), folder.not_covered()
     zone = (run.get("site") or {}).get("timezone", "UTC")
     summary = Summary(
-        rows, drilled=run.get("kind") == "drill", not_covered=len(not_covered),
+        rows, drilled=judged(run) == "drill", not_covered=len(not_covered),
         leftovers=len(run.get("leftovers") or ()), partial=bool(run.get("partial")),
     )  # fmt: skip
     return "".join(
@@ -77,8 +78,14 @@ def body(folder: RunFolder) -> str:
 
 
 def _marks(run: Mapping[str, Any]) -> str:
-    """What a reader has to know before anything else: a lab, a part of the rules."""
+    """What a reader has to know before anything else: a lab, a replay, a part of the rules."""
     marks = []
+    again = run.get("replay") or {}
+    if again:
+        marks.append(
+            f"<b>REPLAY</b> Every verdict was derived again from what run {text(again.get('of', ''))} had read. "
+            "Nothing was asked of the site. This is no evidence."
+        )
     if run.get("class") == "lab":
         marks.append("<b>LAB</b> This run looked at a test lab. It is no evidence about a client's site.")
     if run.get("partial"):

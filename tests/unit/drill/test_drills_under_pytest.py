@@ -95,3 +95,32 @@ def test_a_site_where_nothing_can_be_drilled_has_one_red_row(ground: Ground, pro
     done = run(ground, project, "-k", "RST or restores")
     assert "no guest of this site can be drilled" in done.stdout.str()
     assert done.ret != 0
+
+
+def test_drills_are_replayed_from_their_records_without_the_site(ground: Ground, project: pytest.Pytester) -> None:
+    upid = ground.lab.data("POST", "/nodes/pve1/qemu", "root", vmid=201, name="somebody-elses", memory=64)
+    ground.lab.site.tasks.wait(upid)
+    run(ground, project, "-k", "200 or 210")
+    (drilled,) = runs(ground)
+    requests = len(ground.lab.site.tasks.all())
+
+    again = project.runpytest_inprocess(
+        f"--replay={drilled}", f"--run-dir={ground.reports.parent}", "-p", "no:cacheprovider"
+    )
+
+    (replayed,) = (folder for folder in runs(ground) if folder != drilled)
+    assert again.ret == 1
+
+    def told(folder: Path) -> list[tuple[Any, ...]]:
+        return [
+            (row["item"], row["outcome"], row["message"], row["observed"], row["remedy"]) for row in verdicts(folder)
+        ]
+
+    assert {outcome for _, outcome, *_ in told(drilled)} == {"pass", "fail", "not run"}
+    assert told(replayed) == told(drilled)
+    assert not (replayed / "claims.jsonl").exists()
+    assert (replayed / "artefacts" / "screen-210.png").exists()
+    page = (replayed / "report.html").read_text()
+    assert "Restore drill" in page
+    assert "<b>REPLAY</b>" in page
+    assert len(ground.lab.site.tasks.all()) == requests

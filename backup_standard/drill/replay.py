@@ -1,0 +1,84 @@
+"""A drill told again from its record and the recorded commands: every row as it was, and no site touched."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from backup_standard.drill.plan import DrillPlan
+from backup_standard.drill.record import FILENAME, Outcome, StepResult
+from backup_standard.errors import NotRun, OperatorError
+from backup_standard.hosts import Recorder, replay_host
+
+_NOBODY = "nobody is logged in to the copy of guest {vmid}"
+
+
+class ReplayedDrill:
+    """Answers like :class:`~backup_standard.drill.engine.Drill`, from the folder of a run."""
+
+    def __init__(self, plan: DrillPlan, folder: Path) -> None:
+        self.plan, self._folder = plan, folder
+        self._record = _records(folder).get(plan.vmid, {})
+        self._steps = {step["name"]: _result(step) for step in self._record.get("steps", ())}
+
+    def step(self, name: str) -> StepResult:
+        """The result of a step. NotRun where it was not run then, OperatorError where it ended in an error."""
+        result = self._steps.get(name)
+        if result is None:
+            raise NotRun("planned, and the run ended before it")
+        if result.outcome is Outcome.NOT_RUN:
+            raise NotRun(f"{name} of guest {self.plan.vmid} was not run: {result.message}")
+        if result.outcome is Outcome.ERROR:
+            raise OperatorError(result.message)
+        return result
+
+    def host(self, _recorder: Recorder | None = None) -> Any:
+        """The restored guest as a testinfra host that answers as it answered over SSH."""
+        self.step("login")
+        return self._host(str(self._vmid))
+
+    def host_as_root(self, _recorder: Recorder | None = None) -> Any:
+        """The same over its guest agent."""
+        self.step("boot")
+        return self._host(f"{self._vmid} (agent)")
+
+    def _host(self, name: str) -> Any:
+        recording = _recording_of(name, self._folder)
+        if recording is None:
+            raise NotRun(_NOBODY.format(vmid=self.plan.vmid))
+        return replay_host(recording, name)
+
+    @property
+    def _vmid(self) -> int:
+        """The VMID that was looked into: the temporary one, or that of its clone."""
+        restore = self._steps.get("restore")
+        seen = restore.observed.get("temporary_vmid") if restore else None
+        return int(seen or self._record["temporary_vmid"])
+
+
+def _records(folder: Path) -> dict[int, Mapping[str, Any]]:
+    """The records of a run's drills by guest."""
+    return {int(record["guest"]): record for record in _lines(folder / FILENAME)}
+
+
+def _result(step: Mapping[str, Any]) -> StepResult:
+    return StepResult(**{**step, "outcome": Outcome(step["outcome"])})
+
+
+def _recording_of(name: str, folder: Path) -> Path | None:
+    """The file with the commands of that host: all rows of a guest run in one process."""
+    for path in sorted(folder.glob("commands*.jsonl")):
+        if any(line["host"] == name for line in _lines(path)):
+            return path
+    return None
+
+
+def _lines(path: Path) -> Iterable[dict[str, Any]]:
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    for line in text.splitlines():
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:  # cut short when the run was killed
+            return
