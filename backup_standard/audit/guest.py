@@ -41,7 +41,10 @@ class Guest(RetainedGuest):
 
     @cached_property
     def archives(self) -> tuple[DatedArchive, ...]:
-        """Its archives on the policy storage, newest first, those that a former node made included."""
+        """Its archives on the policy storage, newest first, those that a former node made included.
+
+        Renamed files are left out: their dates are no backup's.
+        """
         found = {archive.volid + archive.node: archive for archive in self._archives_on(self.node)}
         for node in self.facts.nodes:
             readable = self.facts.archives.get(f"{node}/{self.backup_storage}")
@@ -55,7 +58,8 @@ class Guest(RetainedGuest):
         if key not in self.facts.archives:
             return ()
         kind = GuestKind(self.seen.kind)
-        return [one for one in known(self.facts.archives[key]) if one.vmid == self.vmid and one.kind == kind]
+        listed = [one for one in known(self.facts.archives[key]) if one.vmid == self.vmid and one.kind == kind]
+        return [one for one in listed if not one.renamed]
 
     def _age(self, archive: Archive) -> dt.timedelta:
         return dt.timedelta(seconds=self.now - archive.ctime)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -18,7 +18,7 @@ LOOK_BACK_NIGHTS = 14
 
 @dataclass(frozen=True)
 class PastRun:
-    """One planned start that a task followed, with the guest's part of its log where that was read."""
+    """A scheduled run: its planned start (else its own), with the guest's part of its log where that was read."""
 
     planned: int
     task: Task
@@ -56,6 +56,8 @@ def of(jobs: Sequence[JobOnNode], vmid: int, now: int, zone: ZoneInfo) -> Histor
             due.add(nights.night_of(moment, zone))
             if task:
                 runs.append(PastRun(moment, task, _part(task, vmid)))
+    seen = {run.task.upid for run in runs}
+    runs += {run.task.upid: run for job in jobs for run in _at_other_times(job, vmid, since, seen)}.values()
     runs.sort(key=lambda run: -run.planned)
     held = {nights.night_of(run.planned, zone) for run in runs}
     first = min(held, default=None)
@@ -70,6 +72,15 @@ def _candidates(tasks: Iterable[Task], vmid: int) -> list[Task]:
     """
     mine = [task for task in tasks if task.id in {"", str(vmid)} and task.user == "root@pam" and not task.tokenid]
     return sorted((task for task in mine if task.id or _may_hold(task, vmid)), key=lambda task: task.starttime)
+
+
+def _at_other_times(job: JobOnNode, vmid: int, since: int, seen: Collection[str]) -> Iterator[PastRun]:
+    """Scheduled runs, by their command, that no start of today's schedule explains: the schedule was another then."""
+    for task in _candidates(tasks_of(job), vmid):
+        log = vzdump_log.read(task.log) if task.log else None
+        ours = log is not None and log.quiet and log.option("storage") in {None, job.storage}
+        if ours and task.starttime >= since and task.upid not in seen:
+            yield PastRun(task.starttime, task, _part(task, vmid))
 
 
 def _may_hold(task: Task, vmid: int) -> bool:

@@ -114,9 +114,16 @@ def test_a_run_that_waits_until_morning_shows() -> None:
         judged(low_usage, with_tasks(b.task(210, endtime=started + 4 * 3600 + 1800)))
 
 
+def test_runs_at_the_hour_of_a_former_schedule_count() -> None:
+    facts = replace(scheduled("03:30"), tasks={b.NODE: (b.task(210),)})
+    assert judged(low_usage, facts).observed["runs"] == 1
+
+
 def test_backups_by_hand_at_noon_are_not_the_schedule_s() -> None:
     noon = b.LAST_NIGHT - dt.timedelta(hours=14)
-    assert judged(low_usage, with_tasks(b.task(210), b.task(210, noon))).observed["runs"] == 1
+    by_hand = b.log(210, noon, command=f"210 --storage {b.STORAGE} --compress zstd")
+    for log in (by_hand, None):
+        assert judged(low_usage, with_tasks(b.task(210), b.task(210, noon, log=log))).observed["runs"] == 1
 
 
 def test_a_task_of_several_guests_counts_when_the_guest_is_among_them() -> None:

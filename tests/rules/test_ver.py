@@ -286,3 +286,10 @@ def test_the_night_that_summer_time_takes_away_is_allowed_for() -> None:
 
 def test_a_missed_ordinary_night_is_not_allowed_for() -> None:
     assert newest(b.facts()).observed["nights_lost_to_summer_time"] == 0
+
+
+def test_a_renamed_file_is_no_newer_archive() -> None:
+    """Its date is that of the renaming."""
+    renamed = b.archive(210, b.NOW, volid=f"{b.STORAGE}:backup/vzdump-qemu-210-before-upgrade.vma.zst")
+    with pytest.raises(AssertionError, match="is 1 d 7 h old"):
+        newest(b.facts(archives={b.KEY: (b.archive(210, BEFORE), renamed)}))
