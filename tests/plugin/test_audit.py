@@ -116,7 +116,7 @@ def test_a_failing_should_is_an_advisory(project: Project) -> None:
     assert result.ret == 0
     assert set(project.outcomes().values()) == {"advisory"}
     assert project.last.verdicts()[0].remedy == "pvesh set 100 … …"
-    result.stdout.fnmatch_lines(["ADVISORY ABC-01  VM 100 (golden-template)", "*better not"])
+    result.stdout.fnmatch_lines(["ADVISORY ABC-01  VM 100 (golden-template)", "*better not", "*likewise for VM 210*"])
 
 
 def test_an_unknown_should_is_told_and_fails_nothing(project: Project) -> None:
