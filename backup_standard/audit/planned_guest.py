@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
+from backup_standard import standard
 from backup_standard.audit import hours, planned, volumes
 from backup_standard.audit.coverage import Coverage, cover, raise_if_hidden, say_jobs
 from backup_standard.audit.jobs import JobOnNode, node_zone
@@ -37,14 +38,14 @@ class PlannedGuest:
 
     @property
     def rpo(self) -> dt.timedelta:
-        """The greatest age its newest archive may have."""
+        """The greatest age its newest archive may have; a weaker one than the standard's is waived, not judged by."""
         own = self.section.rpo if self.section else None
-        return own or self.inventory.policy.rpo
+        return min(own or self.inventory.policy.rpo, standard.RPO)
 
     @property
     def keep_nights(self) -> int:
-        """How many distinct nights the policy wants kept."""
-        return self.inventory.policy.keep_nights
+        """How many distinct nights must be kept; fewer than the standard's are waived, not judged by."""
+        return max(self.inventory.policy.keep_nights, standard.NIGHTS)
 
     @property
     def backup_storage(self) -> str:

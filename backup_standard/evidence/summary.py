@@ -89,12 +89,15 @@ class Summary:
             self._said(self.rules(Outcome.ERROR), total, "ended in an error", "ended in an error"),
             self._said(self.rules(Outcome.NOT_RUN), total, "did not run", "did not run"),
         ]
-        subjects, attested = len({row.subject for row in self.rows}), self.counts[Outcome.ATTESTED]
-        met = "all met or attested" if attested else "all met"
+        subjects = len({row.subject for row in self.rows})
+        attested, waived = self.counts[Outcome.ATTESTED], self.counts[Outcome.WAIVED]
+        others = [word for word, count in (("attested", attested), ("waived", waived)) if count]
+        met = " or ".join(["all met", *others])
         said = [part for part in parts if part] or [
             f"{total} of the standard's rules checked on {_many(subjects, 'subject')}, {met}"
         ]
         said += [f"{_many(attested, 'check')} attested, not observed"] if attested else []
+        said += [f"{_many(waived, 'finding')} waived"] if waived else []
         advisories = self.counts[Outcome.ADVISORY]
         said += [_many(advisories, "advisory", "advisories")] if advisories else []
         undecided = sum(row.level != "must" and row.outcome in _UNDECIDED for row in self.rows)

@@ -14,6 +14,7 @@ class Outcome(StrEnum):
     PASS = "pass"  # noqa: S105 - an outcome, no secret
     ADVISORY = "advisory"
     ATTESTED = "attested"
+    WAIVED = "waived"
     NOT_RUN = "not run"
     UNKNOWN = "unknown"
     ERROR = "error"
@@ -22,7 +23,7 @@ class Outcome(StrEnum):
     @property
     def is_red(self) -> bool:
         """Whether it stands in the way of a good verdict."""
-        return self not in {Outcome.PASS, Outcome.ADVISORY, Outcome.ATTESTED}
+        return self not in {Outcome.PASS, Outcome.ADVISORY, Outcome.ATTESTED, Outcome.WAIVED}
 
 
 _ORDER = list(Outcome)
@@ -79,7 +80,7 @@ class Verdict:
 
     @property
     def is_red(self) -> bool:
-        """Whether it fails the run: a must whose outcome is neither a pass, an advisory nor attested."""
+        """Whether it fails the run: a must whose outcome is neither a pass, an advisory, attested nor waived."""
         return self.level == "must" and self.outcome.is_red
 
 

@@ -15,6 +15,7 @@ _LABELS = {
     Outcome.NOT_RUN: "Not run",
     Outcome.ADVISORY: "Advice",
     Outcome.ATTESTED: "Attested",
+    Outcome.WAIVED: "Waived",
 }
 _COMMANDS = frozenset({
     "apt", "chronyc", "findmnt", "journalctl", "lsblk", "mount", "pct", "pvesh", "pvesm", "pveum", "qm", "rm",

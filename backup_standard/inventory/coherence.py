@@ -8,13 +8,9 @@ from collections.abc import Iterator
 from backup_standard.inventory.document import Place
 from backup_standard.inventory.schema import Inventory
 from backup_standard.quantities import say_duration
+from backup_standard.standard import NIGHTS, RPO
 
 Problem = tuple[Place, str]
-
-STANDARD_RPO = dt.timedelta(hours=26)
-"""One night and the usual length of the run: the greatest RPO the standard allows."""
-STANDARD_NIGHTS = 7
-"""The fewest distinct nights that retention must keep."""
 
 
 def contradictions(inventory: Inventory) -> Iterator[Problem]:
@@ -63,16 +59,16 @@ def _drills_have_ground(inventory: Inventory) -> Iterator[Problem]:
 
 def _weakened(inventory: Inventory) -> Iterator[Problem]:
     waived = {waiver.rule for waiver in inventory.waivers}
-    if inventory.policy.keep_nights < STANDARD_NIGHTS and "RET-01" not in waived:
+    if inventory.policy.keep_nights < NIGHTS and "RET-01" not in waived:
         yield (
             ("policy", "keep_nights"),
-            f"weaker than the standard's {STANDARD_NIGHTS} nights; remove it or add a waiver for RET-01",
+            f"weaker than the standard's {NIGHTS} nights; remove it or add a waiver for RET-01",
         )
     objectives = [(("policy", "rpo"), inventory.policy.rpo)]
     objectives += [(("guests", vmid, "rpo"), guest.rpo) for vmid, guest in inventory.guests.items() if guest.rpo]  # type: ignore[misc]
     for place, rpo in objectives:
-        if rpo > STANDARD_RPO and "VER-02" not in waived:
-            yield place, f"weaker than the standard's {say_hours(STANDARD_RPO)}; remove it or add a waiver for VER-02"
+        if rpo > RPO and "VER-02" not in waived:
+            yield place, f"weaker than the standard's {say_hours(RPO)}; remove it or add a waiver for VER-02"
 
 
 def _attestations(inventory: Inventory) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,9 +10,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from backup_standard.errors import InventoryError
-from backup_standard.inventory import wording
+from backup_standard.inventory import lint, wording
 from backup_standard.inventory.coherence import contradictions
-from backup_standard.inventory.document import Document, Place, read_document
+from backup_standard.inventory.document import Document, Place, parse_document, read_document
 from backup_standard.inventory.schema import HoldsSecret, Inventory
 
 
@@ -31,7 +32,23 @@ class Loaded:
 
 def load(path: Path) -> Loaded:
     """The inventory in that file. InventoryError lists every problem, one a line, each with its cure."""
-    document = read_document(path)
+    return _loaded(read_document(path), path)
+
+
+def parse(text: str, path: Path) -> Loaded:
+    """An inventory that is not written yet, under the name that its file will have. InventoryError as :func:`load`."""
+    return _loaded(parse_document(text, name=str(path)), path)
+
+
+def check_statements(loaded: Loaded, today: dt.date) -> None:
+    """InventoryError when a waiver or an attestation would not count on that day, or speaks of no rule or subject."""
+    document = Document(None, dict(loaded.lines))
+    found = [(document.line(place), place, text) for place, text in lint.findings(loaded.inventory, today)]
+    if found:
+        raise _listed(loaded.path, found)
+
+
+def _loaded(document: Document, path: Path) -> Loaded:
     if not isinstance(document.data, dict):
         raise InventoryError(
             "an inventory is a set of keys (client, site, api, policy, guests …), and there is none",

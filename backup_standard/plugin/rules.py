@@ -6,6 +6,7 @@ A rule's docstring is the standard's sentence: title, ``Rationale:``, ``Remedy:`
 
 from __future__ import annotations
 
+import datetime as dt
 import inspect
 import re
 import string
@@ -20,9 +21,10 @@ import pytest
 from backup_standard.errors import NotRun, OperatorError, Unknown
 from backup_standard.evidence.notes import Evidence
 from backup_standard.evidence.verdicts import Outcome, Planned, Verdict
+from backup_standard.evidence.waived import names_of
 from backup_standard.evidence.wording import explain
-from backup_standard.inventory import attestations
-from backup_standard.plugin.session import run_of
+from backup_standard.inventory import attestations, waivers
+from backup_standard.plugin.session import Run, run_of
 from backup_standard.plugin.subjects import EVIDENCE_KEY, NoSubject
 
 VERDICT = "verdict"
@@ -103,10 +105,12 @@ def _verdict(item: pytest.Item, row: Planned, report: pytest.TestReport, error: 
     outcome, message = _outcome(row, report, error, notes)
     if outcome is Outcome.UNKNOWN:
         outcome, message = _attested(item, row, message)
+    elif isinstance(error, AssertionError) and outcome in {Outcome.FAIL, Outcome.ADVISORY}:
+        outcome, message = _waived(item, row, outcome, message)
     remedy = ""
     if outcome is Outcome.ADVISORY and error is None:
         remedy = notes.advised_remedy
-    elif outcome in {Outcome.FAIL, Outcome.ADVISORY} and rule and not isinstance(error, NoSubject):
+    elif outcome in {Outcome.FAIL, Outcome.ADVISORY, Outcome.WAIVED} and rule and not isinstance(error, NoSubject):
         remedy = _remedy(rule, getattr(item, "funcargs", {}))
     return Verdict(
         **row.to_json(), outcome=outcome, observed=notes.observed, message=message, remedy=remedy,
@@ -135,13 +139,26 @@ def _attested(item: pytest.Item, row: Planned, message: str) -> tuple[Outcome, s
     run = run_of(item.config)
     if run is None:
         return Outcome.UNKNOWN, message
-    today = run.site.facts.taken_at.astimezone(ZoneInfo(run.inventory.site.timezone)).date()
-    callspec = getattr(item, "callspec", None)
-    names = {row.subject, callspec.id} if callspec else {row.subject}
-    found = attestations.look_up(run.inventory, row.rule, names, today)
+    found = attestations.look_up(run.inventory, row.rule, names_of(row.item, row.subject), _today(run))
     if found.valid:
         return Outcome.ATTESTED, f"{attestations.say(found.valid)}.\nNot observed: {message}"
     return Outcome.UNKNOWN, f"{message}; {found.why_not}" if found.why_not else message
+
+
+def _waived(item: pytest.Item, row: Planned, outcome: Outcome, message: str) -> tuple[Outcome, str]:
+    """What a finding comes to: waived where the inventory holds an approval that counts on the site's day."""
+    run = run_of(item.config)
+    if run is None:
+        return outcome, message
+    found = waivers.look_up(run.inventory, row.rule, names_of(row.item, row.subject), _today(run))
+    if found.valid:
+        return Outcome.WAIVED, f"{message.rstrip('.')}.\nWaived {waivers.say(found.valid)}"
+    return outcome, f"{message}; {found.why_not}" if found.why_not else message
+
+
+def _today(run: Run) -> dt.date:
+    """The site's own day when it was read: so a replay judges as the run did."""
+    return run.site.facts.taken_at.astimezone(ZoneInfo(run.inventory.site.timezone)).date()
 
 
 def _sentence(error: BaseException) -> str:

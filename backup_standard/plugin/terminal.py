@@ -13,6 +13,7 @@ from backup_standard.evidence.wording import is_command
 from backup_standard.plugin.session import Run, is_worker, run_of
 from backup_standard.plugin.verdicts import summary_of, verdict_in
 
+_MILD = {Outcome.ADVISORY: "a", Outcome.ATTESTED: "A", Outcome.WAIVED: "w"}
 _LETTERS = {Outcome.UNKNOWN: ("U", "UNKNOWN"), Outcome.ERROR: ("E", "ERROR"), Outcome.NOT_RUN: ("n", "NOT RUN")}
 
 
@@ -45,10 +46,8 @@ def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -
         return None
     if verdict.outcome is Outcome.PASS and run and run.is_drill:
         return "passed", "", "PASSED"
-    if verdict.outcome is Outcome.ADVISORY:
-        return "advisory", "a", ("ADVISORY", {"yellow": True})
-    if verdict.outcome is Outcome.ATTESTED:
-        return "attested", "A", ("ATTESTED", {"yellow": True})
+    if verdict.outcome in _MILD:
+        return str(verdict.outcome), _MILD[verdict.outcome], (verdict.outcome.upper(), {"yellow": True})
     if verdict.outcome not in _LETTERS:
         return None
     letter, word = _LETTERS[verdict.outcome]
@@ -92,7 +91,7 @@ def _alike(rows: Sequence[Verdict]) -> Iterator[tuple[Verdict, list[str]]]:
     """Each row that did not pass; of recommendations of one rule only the first, with the subjects of the others."""
     mild: dict[tuple[str, Outcome], list[Verdict]] = {}
     for verdict in rows:
-        if verdict.outcome.is_red:
+        if verdict.outcome.is_red or verdict.outcome is Outcome.WAIVED:
             yield verdict, []
         elif verdict.outcome is not Outcome.PASS:
             mild.setdefault((verdict.rule, verdict.outcome), []).append(verdict)

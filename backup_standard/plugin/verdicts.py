@@ -14,6 +14,7 @@ import pytest
 from backup_standard.evidence.recorded import REPLAY
 from backup_standard.evidence.summary import Summary
 from backup_standard.evidence.verdicts import Verdict, reconcile
+from backup_standard.evidence.waived import unneeded
 from backup_standard.plugin.rules import VERDICT, planned_row
 from backup_standard.plugin.session import Run, is_worker, run_of
 
@@ -71,6 +72,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     for row in rows:
         if row.item not in heard:
             run.folder.add_verdict(row)
+    for row in [] if run.is_part else unneeded(run.inventory.waivers, rows):
+        run.verdicts.append(row)
+        run.folder.add_verdict(row)
     summary = summary_of(run)
     session.exitstatus = summary.exit_status(int(session.exitstatus))
     run.folder.write_run(_record(run, summary, int(session.exitstatus)))

@@ -23,6 +23,7 @@ _COUNTED = {
     Outcome.PASS: "checks passed",
     Outcome.ADVISORY: "advisories",
     Outcome.ATTESTED: "checks attested",
+    Outcome.WAIVED: "findings waived",
     Outcome.NOT_RUN: "checks not run",
     Outcome.UNKNOWN: "checks undecided",
     Outcome.ERROR: "checks in error",
@@ -32,6 +33,7 @@ _LEGEND = {
     Outcome.PASS: "the rule holds for this subject",
     Outcome.ADVISORY: "the rule holds or is only recommended; there is something to know",
     Outcome.ATTESTED: "it could not be observed; a named person vouches for it until a date; never counted as met",
+    Outcome.WAIVED: "the rule does not hold; a named person approved that until a date; never counted as met",
     Outcome.FAIL: "the rule does not hold",
     Outcome.UNKNOWN: "it could not be observed; never counted as met",
     Outcome.ERROR: "the check itself could not be carried out",
@@ -61,6 +63,7 @@ def body(folder: RunFolder) -> str:
             _numbers(summary, len(drilled)),
             _about(folder, run, zone),
             section("What has to be mended", rules.to_mend(rows), "mend"),
+            section("Waived", rules.waived(rows), "waived"),
             section("Attested, not observed", rules.attested(rows), "attested"),
             section("Left behind on the site", _list(run.get("leftovers") or ()), "leftovers"),
             section("Restore drills", drills.overview(drilled, folder.path, zone), "drills"),
@@ -103,7 +106,7 @@ def _verdict(summary: Summary) -> str:
 
 def _numbers(summary: Summary, drilled: int) -> str:
     all_rules = {row.rule for row in summary.rows}
-    unmet = {row.rule for row in summary.rows if row.is_red or row.outcome is Outcome.ATTESTED}
+    unmet = {row.rule for row in summary.rows if row.is_red or row.outcome in {Outcome.ATTESTED, Outcome.WAIVED}}
     numbers = [(f"{len(all_rules) - len(unmet)} of {len(all_rules)}", "rules met")]
     counts = ((outcome, summary.counts[outcome]) for outcome in Outcome)
     always = {Outcome.PASS, Outcome.FAIL}

@@ -27,6 +27,11 @@ def attested(rows: Iterable[Verdict]) -> str:
     return "".join(_finding(row) for row in rows if row.outcome is Outcome.ATTESTED)
 
 
+def waived(rows: Iterable[Verdict]) -> str:
+    """Findings that a named person approved until a date: each with the approval and what was found."""
+    return "".join(_finding(row) for row in rows if row.outcome is Outcome.WAIVED)
+
+
 def _finding(row: Verdict) -> str:
     return (
         f'<article class="finding finding-{text(row.outcome).replace(" ", "-")}">'

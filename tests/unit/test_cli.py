@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +82,22 @@ def test_commands_that_give_secrets_are_not_run_by_a_check(capsys: pytest.Captur
     assert cli.main(["inventory", "check", str(path)]) == 0
     assert not mark.exists()
     assert "drill_token" not in capsys.readouterr().out
+
+
+def test_check_names_waivers_that_would_not_count(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "acme.yaml"
+    waiver = '{rule: VER-2, subject: "200", reason: r, approved_by: b, expires: 2020-01-01}'
+    path.write_text((INVENTORIES / "example.yaml").read_text() + f"\nwaivers: [{waiver}]\n")
+
+    assert cli.main(["inventory", "check", str(path)]) == 1
+
+    said = capsys.readouterr().err
+    assert "waivers[0].rule: there is no rule 'VER-2'; did you mean VER-02?" in said
+    assert "waivers[0].expires: the waiver expired on 2020-01-01" in said
+
+
+def test_the_command_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "backup_standard.cli", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "usage: backup-standard" in done.stdout

@@ -27,7 +27,8 @@ def test_a_statement_in_date_counts_under_each_name_of_its_subject() -> None:
     for subject in ("pve1/backup-hdd", "storage backup-hdd on node pve1"):
         valid = look_up(statement(subject=subject)).valid
         assert valid
-        assert attestations.say(valid) == ("attested by A. Admin on 2026-11-01, valid until 2027-05-01: own drive in bay 4")
+        said = "attested by A. Admin on 2026-11-01, valid until 2027-05-01: own drive in bay 4"
+        assert attestations.say(valid) == said
 
 
 def test_its_first_and_last_day_count_and_the_days_around_do_not() -> None:
