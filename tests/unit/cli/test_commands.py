@@ -12,7 +12,7 @@ import pytest
 
 from backup_standard import cli
 
-INVENTORIES = Path(__file__).parents[2] / "inventories"
+INVENTORIES = Path(__file__).parents[3] / "inventories"
 
 
 def test_check_says_that_an_inventory_is_sound_and_notes_secrets_that_are_not_here(
