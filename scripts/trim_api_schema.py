@@ -19,7 +19,7 @@ Json = dict[str, object]
 SERVED = re.compile(
     r" (/|/version|/pools.*|/storage.*|/nodes|/nodes/\{node\}"
     r"|/cluster|/cluster/(resources|status|nextid|tasks|log|options)|/cluster/(ha|replication|backup|backup-info|jobs)(/.*)?"
-    r"|/cluster/firewall(/(options|refs))?"
+    r"|/cluster/firewall(/(options|refs))?|/cluster/notifications/(matchers|targets)"
     r"|/access|/access/(acl|users|roles|ticket|permissions|password|groups|domains)(/.*)?"
     r"|/nodes/\{node\}/(status|time|services|network|disks|dns|version|syslog|journal|certificates|tasks|qemu|lxc|storage"
     r"|vzdump|replication|subscription|config|hosts|apt|report|rrddata|netstat|firewall|capabilities|scan|hardware)(/.*)?)$",

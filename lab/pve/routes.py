@@ -22,6 +22,7 @@ from lab.pve import (
     network,
     nodelog,
     nodes,
+    notifications,
     pools,
     prune,
     storage,
@@ -60,6 +61,8 @@ ROUTES: dict[str, Handler] = {
     "GET /cluster/ha/resources/{sid}": highavail.get_resource,
     "POST /cluster/ha/resources": highavail.create_resource,
     "DELETE /cluster/ha/resources/{sid}": highavail.delete_resource,
+    "GET /cluster/notifications/matchers": notifications.matchers,
+    "GET /cluster/notifications/targets": notifications.targets,
     # pools
     "GET /pools": pools.list_pools,
     "POST /pools": pools.create,

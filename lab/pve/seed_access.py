@@ -10,7 +10,7 @@ from lab.pve.access import Access
 AUDIT, DRILL = "audit@pve", "drill@pve"
 TOKEN = "suite"  # noqa: S105 - the token's name
 TEMPORARY = (101, 201, 211, 221, 231, *range(9000, 9100))
-_READ = {"Datastore.Audit", "Pool.Audit", "SDN.Audit", "Sys.Audit", "Sys.Syslog", "VM.Audit"}
+_READ = {"Datastore.Audit", "Mapping.Audit", "Pool.Audit", "SDN.Audit", "Sys.Audit", "Sys.Syslog", "VM.Audit"}
 _RESTORE = {"VM.Allocate", "VM.Audit", "VM.Clone", "VM.Console", "VM.PowerMgmt"}
 
 
