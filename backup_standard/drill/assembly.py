@@ -18,7 +18,8 @@ from backup_standard.drill.screen import Open, Websocket
 from backup_standard.drill.steps import Tools
 from backup_standard.errors import OperatorError
 from backup_standard.hosts import SshClient, node_client
-from backup_standard.inventory.schema import ApiSection, DrillSection, Inventory, Token
+from backup_standard.inventory.drills import DrillSection
+from backup_standard.inventory.schema import ApiSection, Inventory, Token
 from backup_standard.model import Facts
 from backup_standard.pve import Pve, PveWriter
 

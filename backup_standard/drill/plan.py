@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from backup_standard.drill import guestconfig
 from backup_standard.drill.names import Reserved
-from backup_standard.inventory.schema import DrillOfGuest, GuestSection, Inventory
+from backup_standard.inventory.drills import DrillOfGuest
+from backup_standard.inventory.schema import GuestSection, Inventory
 from backup_standard.model import Archive, Facts, Gap, Guest, GuestKind
 from backup_standard.model.dumps import DumpFolder
 from backup_standard.quantities import say_size

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from backup_standard import waiting
 from backup_standard.drill.ports import Door, Ran
 from backup_standard.errors import ConnectionFailed
-from backup_standard.inventory.schema import DnsCheck, HttpCheck, ServiceCheck
+from backup_standard.inventory.drills import DnsCheck, HttpCheck, ServiceCheck
 
 Run = Callable[[Sequence[str]], Ran]
 

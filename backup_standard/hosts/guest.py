@@ -13,7 +13,7 @@ from backup_standard.errors import ConnectionFailed
 from backup_standard.hosts import trust
 from backup_standard.hosts.backend import Notes, SshBackend, host_on
 from backup_standard.hosts.ssh import Account, SshClient
-from backup_standard.inventory.schema import Login
+from backup_standard.inventory.drills import Login
 from backup_standard.inventory.secrets import expand, resolve
 
 

@@ -13,7 +13,8 @@ from backup_standard.errors import InventoryError
 from backup_standard.inventory import lint, wording
 from backup_standard.inventory.coherence import contradictions
 from backup_standard.inventory.document import Document, Place, parse_document, read_document
-from backup_standard.inventory.schema import HoldsSecret, Inventory
+from backup_standard.inventory.fields import HoldsSecret
+from backup_standard.inventory.schema import Inventory
 
 
 @dataclass(frozen=True)

@@ -12,39 +12,16 @@ import re
 import zoneinfo
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, Field
 
-from backup_standard.quantities import parse_duration
+from backup_standard.inventory.drills import DrillOfGuest, DrillSection
+from backup_standard.inventory.fields import Duration, HoldsSecret, SecretRef, Strict, Vmid
 
-
-def _duration(value: object) -> object:
-    if isinstance(value, int | float):
-        raise ValueError(f"{value!r} has no unit; write 90s, 30m, 26h or 7d")  # noqa: TRY004 - pydantic's way
-    return parse_duration(value) if isinstance(value, str) else value
-
-
-Duration = Annotated[dt.timedelta, BeforeValidator(_duration)]
 Role = Literal["golden-template", "docker-host", "dns", "monitoring", "client-data", "infrastructure", "scratch"]
 MANDATORY_ROLES: frozenset[str] = frozenset(
     {"golden-template", "docker-host", "dns", "monitoring", "client-data", "infrastructure"}
 )
 REQUIRED_ROLES: tuple[str, ...] = ("golden-template", "docker-host", "dns", "monitoring")
-Vmid = Annotated[int, Field(ge=100, le=999_999_999)]
-
-
-def _reference(value: str) -> str:
-    if not re.match(r"(env|file|cmd):.", value):
-        raise ValueError("a secret is a reference: env:NAME, file:PATH or cmd:COMMAND, never the secret itself")
-    return value
-
-
-SecretRef = Annotated[str, AfterValidator(_reference)]
-
-
-class Strict(BaseModel):
-    """Base of every section: unknown keys are errors, values do not change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _zone(value: str) -> str:
@@ -61,21 +38,6 @@ class SiteSection(Strict):
 
     name: str
     timezone: Annotated[str, AfterValidator(_zone)] = Field(description="IANA name, for example Europe/Berlin")
-
-
-class HoldsSecret(Strict):
-    """A section with a secret's reference; ``where`` (file, line and key) is set by the loader, for messages."""
-
-    _where: str = PrivateAttr(default="")
-
-    @property
-    def where(self) -> str:
-        """Where the reference stands: ``FILE:LINE: key``; empty for an inventory that was not read from a file."""
-        return self._where
-
-    def stands_at(self, where: str) -> None:
-        """Note where this section's secret stands."""
-        self._where = where
 
 
 class Token(HoldsSecret):
@@ -128,78 +90,6 @@ class PolicySection(Strict):
     )
 
 
-class Login(HoldsSecret):
-    """How a drill logs in to the restored guest. One of ``key`` or ``password`` at least."""
-
-    user: str
-    key: str | None = Field(default=None, description="private key file")
-    password: SecretRef | None = None
-    port: int = 22
-    host_key: str | None = Field(
-        default=None, description="public host key, or file:PATH of it; default: read through the guest agent"
-    )
-
-    @model_validator(mode="after")
-    def _some_credential(self) -> Login:
-        if self.key is None and self.password is None:
-            raise ValueError("give key: FILE or password: REFERENCE")
-        return self
-
-
-class HttpCheck(Strict):
-    """An HTTP request to the guest itself."""
-
-    url: str
-    status: int = 200
-    body: str | None = Field(default=None, description="text that the body contains")
-
-
-class DnsCheck(Strict):
-    """A name that the guest's own DNS server answers."""
-
-    name: str
-    answer: str
-
-
-class ServiceCheck(Strict):
-    """One declared service; exactly one of the keys."""
-
-    unit: str | None = None
-    port: int | None = None
-    container: str | None = None
-    http: HttpCheck | None = None
-    dns: DnsCheck | None = None
-    command: str | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> ServiceCheck:
-        given = [key for key, value in self if value is not None]
-        if len(given) != 1:
-            raise ValueError("a service has exactly one of unit, port, container, http, dns, command")
-        return self
-
-
-class DrillOfGuest(Strict):
-    """How one guest is drilled: temporary VMID, address, login, services, RTO."""
-
-    vmid: Vmid | None = Field(default=None, description="temporary VMID; default: the next free one of the range")
-    login: Login | None = None
-    address: str | None = Field(default=None, description="the guest's address with prefix, 10.0.0.20/24")
-    gateway: str | None = Field(
-        default=None, description="its production gateway; the drill gateway takes this address"
-    )
-    interface: str | None = Field(default=None, description="expected interface name, for example eth0")
-    boot_timeout: Duration = dt.timedelta(minutes=10)
-    services: list[ServiceCheck] | Literal["none"] = Field(default_factory=list)
-    services_reason: str | None = Field(default=None, description="why there are no services, where services: none")
-
-    @model_validator(mode="after")
-    def _none_needs_a_reason(self) -> DrillOfGuest:
-        if self.services == "none" and not self.services_reason:
-            raise ValueError("services: none needs services_reason")
-        return self
-
-
 class Exemption(Strict):
     """Why a guest needs no backup, and until when that holds."""
 
@@ -219,28 +109,6 @@ class GuestSection(Strict):
     not_backed_up: dict[str, str] = Field(
         default_factory=dict, description="volumes that hold nothing worth keeping: key (scsi1, mp0) and reason"
     )
-
-
-def _vmid_range(value: str) -> str:
-    match = re.fullmatch(r"(\d{3,9})-(\d{3,9})", value)
-    if not match or int(match[1]) > int(match[2]):
-        raise ValueError("a range of VMIDs is written LOW-HIGH, for example 9000-9099")
-    return value
-
-
-class DrillSection(Strict):
-    """The ground drills stand on: isolated bridge, target storage, reserved VMIDs."""
-
-    bridge: str
-    storage: str
-    vmids: Annotated[str, AfterValidator(_vmid_range)]
-    pool: str | None = Field(default=None, description="resource pool that temporary guests are put in")
-    gateway: bool = Field(default=True, description="false: drill through the guest agent alone")
-
-    def reserved(self) -> range:
-        """The VMIDs of the range, both ends included."""
-        low, high = self.vmids.split("-")
-        return range(int(low), int(high) + 1)
 
 
 class Attestation(Strict):

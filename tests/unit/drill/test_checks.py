@@ -21,7 +21,8 @@ from backup_standard.drill.plan import DrillPlan, Plan, plan_drills
 from backup_standard.drill.ports import Ran
 from backup_standard.drill.preflight import Surroundings
 from backup_standard.errors import ApiError, MissingPrivilege, Refused
-from backup_standard.inventory.schema import DrillOfGuest, Inventory
+from backup_standard.inventory.drills import DrillOfGuest
+from backup_standard.inventory.schema import Inventory
 from backup_standard.model import Archive, BackupJob, Facts, Gap, Guest, GuestKind
 from backup_standard.model.dumps import DumpFile, DumpFolder
 

@@ -19,7 +19,7 @@ from backup_standard.drill.ports import Ran
 from backup_standard.drill.progress import Event, Tail, Throttle, to_file
 from backup_standard.drill.restore import Restored, look
 from backup_standard.errors import ApiError, ConnectionFailed, LoginRefused, MissingPrivilege, Refused, Untrusted
-from backup_standard.inventory.schema import DnsCheck, HttpCheck, ServiceCheck
+from backup_standard.inventory.drills import DnsCheck, HttpCheck, ServiceCheck
 from tests.unit.drill.test_neutralise import PLAIN, decide
 
 RED, BLUE = b"\x00\x00\xff\x00", b"\xff\x00\x00\x00"

@@ -11,7 +11,7 @@ import pytest
 from backup_standard.errors import ConnectionFailed, LoginRefused, Untrusted
 from backup_standard.hosts import Account, account_of, guest_client, guest_host, trust
 from backup_standard.hosts.ssh import SshClient
-from backup_standard.inventory.schema import Login
+from backup_standard.inventory.drills import Login
 from backup_standard.inventory.secrets import Secret
 from tests.unit.sshd import Sshd, new_key, sshd
 

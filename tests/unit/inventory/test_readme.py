@@ -6,14 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from backup_standard.inventory.schema import (
-    DrillOfGuest,
-    DrillSection,
-    GuestSection,
-    Inventory,
-    NodeSection,
-    ServiceCheck,
-)
+from backup_standard.inventory.drills import DrillOfGuest, DrillSection, ServiceCheck
+from backup_standard.inventory.schema import GuestSection, Inventory, NodeSection
 
 README = (Path(__file__).parents[3] / "inventories/README.md").read_text()
 SECTIONS = (Inventory, NodeSection, GuestSection, DrillSection, DrillOfGuest, ServiceCheck)

@@ -1,0 +1,105 @@
+"""The keys of an inventory that say how guests are drilled, and on which ground."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from backup_standard.inventory.fields import Duration, HoldsSecret, SecretRef, Strict, Vmid
+
+
+class Login(HoldsSecret):
+    """How a drill logs in to the restored guest. One of ``key`` or ``password`` at least."""
+
+    user: str
+    key: str | None = Field(default=None, description="private key file")
+    password: SecretRef | None = None
+    port: int = 22
+    host_key: str | None = Field(
+        default=None, description="public host key, or file:PATH of it; default: read through the guest agent"
+    )
+
+    @model_validator(mode="after")
+    def _some_credential(self) -> Login:
+        if self.key is None and self.password is None:
+            raise ValueError("give key: FILE or password: REFERENCE")
+        return self
+
+
+class HttpCheck(Strict):
+    """An HTTP request to the guest itself."""
+
+    url: str
+    status: int = 200
+    body: str | None = Field(default=None, description="text that the body contains")
+
+
+class DnsCheck(Strict):
+    """A name that the guest's own DNS server answers."""
+
+    name: str
+    answer: str
+
+
+class ServiceCheck(Strict):
+    """One declared service; exactly one of the keys."""
+
+    unit: str | None = None
+    port: int | None = None
+    container: str | None = None
+    http: HttpCheck | None = None
+    dns: DnsCheck | None = None
+    command: str | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> ServiceCheck:
+        given = [key for key, value in self if value is not None]
+        if len(given) != 1:
+            raise ValueError("a service has exactly one of unit, port, container, http, dns, command")
+        return self
+
+
+class DrillOfGuest(Strict):
+    """How one guest is drilled: temporary VMID, address, login, services, RTO."""
+
+    vmid: Vmid | None = Field(default=None, description="temporary VMID; default: the next free one of the range")
+    login: Login | None = None
+    address: str | None = Field(default=None, description="the guest's address with prefix, 10.0.0.20/24")
+    gateway: str | None = Field(
+        default=None, description="its production gateway; the drill gateway takes this address"
+    )
+    interface: str | None = Field(default=None, description="expected interface name, for example eth0")
+    boot_timeout: Duration = dt.timedelta(minutes=10)
+    services: list[ServiceCheck] | Literal["none"] = Field(default_factory=list)
+    services_reason: str | None = Field(default=None, description="why there are no services, where services: none")
+
+    @model_validator(mode="after")
+    def _none_needs_a_reason(self) -> DrillOfGuest:
+        if self.services == "none" and not self.services_reason:
+            raise ValueError("services: none needs services_reason")
+        return self
+
+
+def _vmid_range(value: str) -> str:
+    match = re.fullmatch(r"(\d{3,9})-(\d{3,9})", value)
+    if not match or int(match[1]) > int(match[2]):
+        raise ValueError("a range of VMIDs is written LOW-HIGH, for example 9000-9099")
+    return value
+
+
+class DrillSection(Strict):
+    """The ground drills stand on: isolated bridge, target storage, reserved VMIDs."""
+
+    bridge: str
+    storage: str
+    vmids: Annotated[str, AfterValidator(_vmid_range)]
+    pool: str | None = Field(default=None, description="resource pool that temporary guests are put in")
+    gateway: bool = Field(default=True, description="false: drill through the guest agent alone")
+
+    def reserved(self) -> range:
+        """The VMIDs of the range, both ends included."""
+        low, high = self.vmids.split("-")
+        return range(int(low), int(high) + 1)
