@@ -80,18 +80,19 @@ class LabUnderTest:
         return set(self.node("lvs", "--noheadings", "-o", "lv_name").split())
 
     def restores(self) -> list[str]:
-        """The VMID of every restore task the node remembers."""
+        """The VMID of every restore task the node remembers, newest first."""
         return [task["id"] for task in self.get("/nodes/pve1/tasks", typefilter="qmrestore", source="all", limit=500)]
 
 
 @dataclass(frozen=True)
 class EvidenceRun:
-    """A finished run: what it printed, where its folder is, production before and after."""
+    """A finished run: what it printed, where its folder is, production before and after, VMIDs it restored into."""
 
     done: subprocess.CompletedProcess[str]
     base: Path
     before: dict[int, dict[str, Any]]
     after: dict[int, dict[str, Any]]
+    restores: list[str]
 
     @property
     def folder(self) -> Path:

@@ -24,8 +24,8 @@ def test_every_rule_has_a_verdict_and_none_is_red(evidence_run: EvidenceRun) -> 
     assert len(verdicts) == len(planned["rows"])
 
 
-def test_two_workers_restore_each_guest_once(evidence_run: EvidenceRun, lab: LabUnderTest) -> None:
-    assert Counter(lab.restores()) == dict.fromkeys(TEMPORARY, 1)
+def test_two_workers_restore_each_guest_once(evidence_run: EvidenceRun) -> None:
+    assert Counter(evidence_run.restores) == dict.fromkeys(TEMPORARY, 1)
 
 
 def test_every_drill_logged_in_and_refused_a_wrong_credential(evidence_run: EvidenceRun) -> None:
