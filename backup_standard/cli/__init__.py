@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from backup_standard.cli import approvals, check
+from backup_standard.cli import approvals, check, init
 from backup_standard.cli.base import Commands, command, say
 from backup_standard.drill import reap
 from backup_standard.errors import OperatorError
@@ -17,7 +17,7 @@ audits and drills are pytest runs:
   pytest drills --inventory inventories/CLIENT.yaml    restore drills: into reserved VMIDs, deleted afterwards
 
 a first inventory:
-  cp inventories/example.yaml inventories/CLIENT.yaml
+  backup-standard inventory init --help                 drafts one from the site; or copy inventories/example.yaml
   backup-standard inventory check inventories/CLIENT.yaml
 """
 
@@ -57,8 +57,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _inventory_commands(commands: Commands[argparse.ArgumentParser]) -> None:
-    inventory = commands.add_parser("inventory", help="check an inventory; print its schema for editors")
+    inventory = commands.add_parser(
+        "inventory", help="draft an inventory from a site, check it; print the schema for editors"
+    )
     inner = inventory.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    init.add_to(inner)
     check.add_to(inner)
 
 

@@ -21,7 +21,7 @@ from backup_standard.inventory.schema import ApiSection
 from backup_standard.inventory.secrets import expand, lab_cure
 
 DEFAULT_PORT = 8006
-_SHOW = "openssl x509 -in /etc/pve/local/pve-ssl.pem -noout -fingerprint -sha256"
+SHOW_FINGERPRINT = "openssl x509 -in /etc/pve/local/pve-ssl.pem -noout -fingerprint -sha256"
 """Shows the fingerprint on the node itself (pveproxy-ssl.pem instead where a custom certificate is installed)."""
 
 
@@ -160,7 +160,8 @@ def explain_tls(endpoint: Endpoint, problem: BaseException) -> ConnectionFailed:
         return Untrusted(
             f"the certificate is not the pinned one: presented {shown}, pinned {endpoint.fingerprint.upper()}",
             where=endpoint.url,
-            next_step=f'compare with "{_SHOW}" on the node; only if that shows {shown}, set it as api.fingerprint',
+            next_step=f'compare with "{SHOW_FINGERPRINT}" on the node; '
+            f"only if that shows {shown}, set it as api.fingerprint",
         )
     return _distrusted(endpoint, certificate, shown, _reason(problem))
 
