@@ -56,6 +56,7 @@ def bring_up(folders: Folders, ports: Ports, version: str, progress: Progress, s
         now = site.now()
         lay(machinery, list(seed.node_files(now, facts)), plan.dated_journal(now, facts))
         seed.seed(site, now, secrets, facts)
+        machinery.await_time()
         progress("the site's history is laid; serving the API …")
         server = serve(site, LOOPBACK, ports.api, TlsFiles(folders.state / "api.pem", folders.state / "api.key"))
     except BaseException:

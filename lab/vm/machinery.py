@@ -129,6 +129,12 @@ class Machinery:
         """Start to tell the node the time."""
         self.time = TimeServer(lane_socket(self.bench.sockets, LANES))
 
+    def await_time(self) -> None:
+        """Wait until the node's time service follows that clock, as on a node that has run for a while."""
+        self.check(["chronyc", "burst", "2/4"], "ask for the time")
+        asked = ["timedatectl", "show", "--value", "-p", "NTPSynchronized"]
+        until(lambda: self.check(asked, "tell of its clock").strip() == "yes", timeout=120, what="the node's clock")
+
     def await_tcp(self, address: str, port: int, seconds: float) -> None:
         """Wait until a port of a guest takes connections from the node."""
         code = "import socket,sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 3).close()"
