@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from backup_standard.drill.lines import read_lines
 from backup_standard.drill.plan import DrillPlan
 from backup_standard.drill.record import FILENAME, Outcome, StepResult
 from backup_standard.errors import NotRun, OperatorError
@@ -60,7 +60,7 @@ class ReplayedDrill:
 
 def _records(folder: Path) -> dict[int, Mapping[str, Any]]:
     """The records of a run's drills by guest."""
-    return {int(record["guest"]): record for record in _lines(folder / FILENAME)}
+    return {int(record["guest"]): record for record in read_lines(folder / FILENAME)}
 
 
 def _result(step: Mapping[str, Any]) -> StepResult:
@@ -70,15 +70,6 @@ def _result(step: Mapping[str, Any]) -> StepResult:
 def _recording_of(name: str, folder: Path) -> Path | None:
     """The file with the commands of that host: all rows of a guest run in one process."""
     for path in sorted(folder.glob("commands*.jsonl")):
-        if any(line["host"] == name for line in _lines(path)):
+        if any(noted["host"] == name for noted in read_lines(path)):
             return path
     return None
-
-
-def _lines(path: Path) -> Iterable[dict[str, Any]]:
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    for line in text.splitlines():
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError:  # cut short when the run was killed
-            return

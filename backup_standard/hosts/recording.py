@@ -7,6 +7,7 @@ import datetime as dt
 import json
 import threading
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,15 @@ def _decode(value: Any) -> bytes:
     return base64.b64decode(value["base64"]) if isinstance(value, dict) else str(value).encode()
 
 
+def _notes(path: Path) -> Iterator[dict[str, Any]]:
+    """The results in a recording; a last line that was cut short when the process was killed is left out."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:
+            return
+
+
 class Replay(Backend):
     """Answers each command as it was answered then, in order; the last answer stands for further askings."""
 
@@ -58,8 +68,7 @@ class Replay(Backend):
     def __init__(self, path: Path, host: str) -> None:
         super().__init__(host)
         self._answers: dict[str, list[Output]] = defaultdict(list)
-        for line in path.read_text(encoding="utf-8").splitlines():
-            noted = json.loads(line)
+        for noted in _notes(path):
             if noted["host"] == host:
                 output = Output(noted["rc"], _decode(noted["stdout"]), _decode(noted["stderr"]))
                 self._answers[noted["command"]].append(output)
