@@ -28,16 +28,20 @@ def test_unplugged_backup_disk_turns_the_storage_rules_red(healthy: LabUnderTest
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_cured_fault_leaves_the_audit_green(healthy: LabUnderTest, tmp_path: Path) -> None:
+def test_mended_disk_keeps_its_errors_until_the_next_good_backup(healthy: LabUnderTest, tmp_path: Path) -> None:
     run_lab("fault", "backup-disk-unplugged")
     run_lab("fault", "clear")
 
     done = run_suite(f"--run-dir={tmp_path}")
 
-    assert done.returncode == 0, done.stdout + done.stderr
+    failed = {verdict["rule"] for verdict in outcomes(tmp_path) if verdict["outcome"] == "fail"}
+    assert failed == {"STO-07"}, done.stdout
+    assert done.returncode == 11
 
 
 def test_damaged_archive_fails_its_restore_and_leaves_nothing(healthy: LabUnderTest, tmp_path: Path) -> None:
+    run_lab("down")  # a fresh site: the rights on a temporary VMID itself last until it is first deleted
+    run_lab("up")
     production, volumes = healthy.production(), healthy.volumes()
     run_lab("fault", "corrupt-archive", "210")
 
