@@ -49,7 +49,14 @@ def _matches(call: Call, task: Task) -> bool:
 
 def entry(task: Task) -> dict[str, Any]:
     """One task of a list; running ones look different from finished ones, as recorded."""
-    shown: dict[str, Any] = {
+    shown = _identity(task)
+    if task.endtime is None:
+        return {**shown, "user": task.user, "status": "RUNNING", "saved": "0"}
+    return {**shown, **_user(task), "endtime": task.endtime, "status": task.status}
+
+
+def _identity(task: Task) -> dict[str, Any]:
+    return {
         "upid": task.upid,
         "node": task.node,
         "pid": task.pid,
@@ -58,9 +65,6 @@ def entry(task: Task) -> dict[str, Any]:
         "type": task.type,
         "id": task.id,
     }
-    if task.endtime is None:
-        return {**shown, "user": task.user, "status": "RUNNING", "saved": "0"}
-    return {**shown, **_user(task), "endtime": task.endtime, "status": task.status}
 
 
 def _user(task: Task) -> dict[str, str]:
@@ -87,16 +91,7 @@ def status(call: Call) -> object:
     task = _find(call)
     if not owns(call, task):
         call.check(f"/nodes/{call.params['node']}", "Sys.Audit")
-    shown: dict[str, Any] = {
-        "upid": task.upid,
-        "node": task.node,
-        "pid": task.pid,
-        "pstart": task.pstart,
-        "starttime": task.starttime,
-        "type": task.type,
-        "id": task.id,
-        **_user(task),
-    }
+    shown = {**_identity(task), **_user(task)}
     if task.endtime is None:
         return {**shown, "status": "running"}
     return {**shown, "status": "stopped", "exitstatus": task.status}

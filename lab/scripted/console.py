@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from lab.scripted.guest import ScriptedGuest
+from lab.scripted.listener import Listener
 
 END = b"\r\n"
 
@@ -18,25 +18,11 @@ class SerialConsole:
 
     def __init__(self, path: Path, guest: Callable[[], ScriptedGuest | None]) -> None:
         self.path, self._guest = path, guest
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
-        self._listener.listen(4)
-        threading.Thread(target=self._accept, name=f"serial {path.name}", daemon=True).start()
+        self._listener = Listener(path, self._serve)
 
     def close(self) -> None:
         """Take the socket away; the listening thread ends."""
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self.path.unlink(missing_ok=True)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _address = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
         with client, contextlib.suppress(OSError, EOFError):

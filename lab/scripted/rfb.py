@@ -15,6 +15,8 @@ from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
+from lab.scripted.listener import Listener
+
 WIDTH, HEIGHT = 320, 200
 PIXEL_FORMAT = struct.pack(">BBBBHHHBBBxxx", 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
 MESSAGE_SIZES = {0: 20, 3: 10, 4: 8, 5: 6}
@@ -65,10 +67,7 @@ class Screen:
         self.path, self._lines = path, lines
         self._password: str | None = None
         self._lock = threading.Lock()
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
-        self._listener.listen(4)
-        threading.Thread(target=self._accept, name=f"rfb {path.name}", daemon=True).start()
+        self._listener = Listener(path, self._serve)
 
     def arm(self, password: str) -> None:
         """Set the password of the next login."""
@@ -77,18 +76,7 @@ class Screen:
 
     def close(self) -> None:
         """Take the socket away; the listening thread ends."""
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self.path.unlink(missing_ok=True)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _address = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
         with client, client.makefile("rb") as incoming, contextlib.suppress(OSError, EOFError):
