@@ -122,10 +122,20 @@ class _Session(paramiko.ServerInterface):
         channel.close()
 
 
+_ROUND_TRIPS = threading.Lock()
+
+
+def _settled(transport: paramiko.Transport) -> None:
+    """Return when the client knows that its command was started: paramiko tells it after it has asked us to run it."""
+    with _ROUND_TRIPS:
+        transport.global_request("keepalive@sshd.example", wait=True)
+
+
 def _pump(channel: paramiko.Channel, port: int) -> None:
     try:
         far = socket.create_connection(("127.0.0.1", port), timeout=5)
     except OSError as problem:
+        _settled(channel.get_transport())
         channel.sendall_stderr(f"socat[1] E connect(): {problem.strerror}\n".encode())
         channel.send_exit_status(1)
         channel.close()
