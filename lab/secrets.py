@@ -11,7 +11,7 @@ from cryptography import x509
 
 from lab import certificates
 from lab.pve.seed_access import Secrets
-from lab.settings import GUESTS, LOOPBACK, NODE, Folders, Ports
+from lab.settings import CONTAINER, GUESTS, LOOPBACK, NODE, Folders, Ports
 from lab.vm.keys import Keys, host_key_of, write_secret
 
 AUDIT_TOKEN, DRILL_TOKEN, ROOT_PASSWORD = "audit-token", "drill-token", "root-password"
@@ -29,7 +29,7 @@ def lay_secrets(folders: Folders, ports: Ports, keys: Keys) -> Secrets:
     for name in ("id_ed25519", "id_ed25519.pub"):
         shutil.copy(keys.folder / name, state / name)
     (state / "known_hosts").write_text(f"[{LOOPBACK}]:{ports.ssh} {_bare(keys.host_public(NODE))}\n")
-    for guest in GUESTS:
+    for guest in (*GUESTS, CONTAINER):
         (state / f"guest-{guest.vmid}.hostkey.pub").write_text(f"{_bare(host_key_of(keys, guest.vmid))}\n")
     _certificates(state)
     return Secrets(*((state / name).read_text().strip() for name in (AUDIT_TOKEN, DRILL_TOKEN, ROOT_PASSWORD)))

@@ -17,6 +17,7 @@ from lab.hypervisor import AgentSilent, ArchiveDisk, ArchiveHeader
 from lab.settings import MIB
 from lab.vm.errors import LabError
 from lab.vm.hostpackages import program
+from lab.vm.keys import Keys
 from lab.vm.machinery import BOOT_SECONDS, Bench, Machinery, make_volume_files, overlay
 from lab.vm.plan import MadeArchive, PlannedGuest
 from lab.vm.qmp import Qmp
@@ -81,7 +82,7 @@ def make_volumes(machinery: Machinery, site: Sequence[PlannedGuest]) -> None:
     for guest in site:
         if guest.container:
             disks.allocate(guest.volid, guest.size)
-            machinery.hypervisor.archives.fill_container(guest.volid, container_tar())
+            machinery.hypervisor.archives.fill_container(guest.volid, container_tar(Keys(machinery.bench.folders.keys)))
 
 
 def make_archive(machinery: Machinery, guest: PlannedGuest) -> MadeArchive:

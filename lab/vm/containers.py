@@ -17,6 +17,30 @@ from lab.vm.volumes import Volumes
 SCRIPT = "/usr/local/sbin/lab-container"
 
 
+def cards_of(config: Mapping[str, str]) -> list[tuple[int, list[str]]]:
+    """Return the network cards that are plugged in, by index: name, bridge, MAC, static address, gateway; "-" for none.
+
+    Of the two families the lab's script sets IPv4; a card with ``link_down`` is left out.
+    """
+    found = []
+    for key in sorted(
+        (key for key in config if key.startswith("net") and key[3:].isdigit()), key=lambda key: int(key[3:])
+    ):
+        net = properties(str(config[key]))
+        if net.get("link_down") == "1":
+            continue
+        address = net.get("ip", "")
+        card = [
+            net.get("name") or "eth0",
+            net.get("bridge"),
+            net.get("hwaddr"),
+            address if "/" in address else "",
+            net.get("gw"),
+        ]
+        found.append((int(key[3:]), [word or "-" for word in card]))
+    return found
+
+
 class Containers:
     """All containers that were started. Safe for several threads."""
 
@@ -32,22 +56,8 @@ class Containers:
         with self._courier.put(path=f"/run/lab-container-{vmid}") as sink:
             sink.write(settings.encode())
         self._check(["systemctl", "start", f"pve-container@{vmid}.service"])
-        for key in sorted(key for key in config if key.startswith("net") and key[3:].isdigit()):
-            net = properties(str(config[key]))
-            address = net.get("ip", "")
-            static = address if "/" in address else ""
-            self._check(
-                [
-                    SCRIPT,
-                    "join",
-                    str(vmid),
-                    net.get("name", "eth0"),
-                    net.get("bridge", ""),
-                    net.get("hwaddr", ""),
-                    static,
-                    net.get("gw", ""),
-                ]
-            )
+        for index, card in cards_of(config):
+            self._check([SCRIPT, "join", str(vmid), str(index), *card])
         with self._lock:
             self._since[vmid] = time.monotonic()
 

@@ -33,6 +33,7 @@ PROGRAMS: Mapping[str, str] = {
 FILES: Mapping[str, str] = {
     "/usr/lib/grub/i386-pc/boot.img": "grub-pc-bin",
     "/bin/busybox": "busybox-static",
+    "/usr/sbin/dropbear": "dropbear-bin",
 }
 SYSTEM_PATH = "/usr/sbin:/sbin"
 OLDEST_QEMU = (7, 2)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import bcrypt
 
-from lab.settings import GUESTS, NODE, built_guest
+from lab.settings import CONTAINER, GUESTS, NODE, built_guest
 from lab.vm.hostpackages import program
 
 PASSWORD_ROUNDS = 5
@@ -53,7 +53,7 @@ class Keys:
 
     def fingerprint(self) -> str:
         """Everything an image carries of these keys, for its content key."""
-        names = [NODE, *(guest.name for guest in GUESTS)]
+        names = [NODE, *(guest.name for guest in (*GUESTS, CONTAINER))]
         return "\n".join([self.client_public, self.password_hash, *map(self.host_public, names)])
 
 
@@ -61,7 +61,8 @@ def make_keys(folder: Path) -> Keys:
     """Return the keys in ``folder``; what is missing is made."""
     keys = Keys(folder)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for path in (keys.client, *(keys.host_key(guest.name) for guest in GUESTS), keys.host_key(NODE)):
+    names = (NODE, *(guest.name for guest in (*GUESTS, CONTAINER)))
+    for path in (keys.client, *map(keys.host_key, names)):
         if not path.with_suffix(".pub").exists():
             _make_key(path)
     if not (folder / "drill-password.hash").exists():

@@ -15,6 +15,7 @@ from lab.vm import cold
 from lab.vm.cache import digest, digest_of_files
 from lab.vm.errors import LabError
 from lab.vm.hostpackages import program
+from lab.vm.keys import Keys
 from lab.vm.machinery import RESTORE_SECONDS, Bench, Machinery, copy_sparse, node_files, overlay, volume_files
 from lab.vm.node_qemu import command_line
 from lab.vm.plan import MadeArchive, PlannedGuest
@@ -36,7 +37,8 @@ def key_of(bench: Bench, site: Sequence[PlannedGuest]) -> str:
     processor = Path("/proc/cpuinfo").read_text().partition("\n\n")[0] if bench.accelerator == "kvm" else ""
     model = [row for row in processor.splitlines() if row.startswith(("model name", "microcode", "flags"))]
     code = digest_of_files(HERE / name for name in SHAPING)
-    return digest(bench.images.key(), qemu, shape, model, code, [repr(guest) for guest in site])
+    keys = Keys(bench.folders.keys).fingerprint()
+    return digest(bench.images.key(), keys, qemu, shape, model, code, [repr(guest) for guest in site])
 
 
 def saved(bench: Bench, site: Sequence[PlannedGuest]) -> Path:
