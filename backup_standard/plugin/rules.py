@@ -12,7 +12,6 @@ import re
 import string
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -26,24 +25,12 @@ from backup_standard.evidence.wording import explain
 from backup_standard.inventory import attestations, waivers
 from backup_standard.plugin.session import Run, run_of
 from backup_standard.plugin.subjects import EVIDENCE_KEY, NoSubject
+from backup_standard.standard.wording import Rule, rule_from
 
 VERDICT = "verdict"
 """The name under which a verdict travels in a report's user properties."""
 
-_SECTION = re.compile(r"^(Rationale|Remedy):\s*", re.MULTILINE)
 _INTROSPECTION = re.compile(r"\n+\s*assert .*", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A rule of the standard; ``remedy`` may hold placeholders."""
-
-    id: str
-    level: str
-    tag: str
-    title: str
-    rationale: str = ""
-    remedy: str = ""
 
 
 class _Remedy(string.Formatter):
@@ -63,11 +50,7 @@ def rule_of(item: pytest.Item) -> Rule | None:
     if marker is None:
         return None
     doc = inspect.getdoc(getattr(item, "function", None)) or item.name
-    parts = _SECTION.split(doc)
-    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
-    title = " ".join(parts[0].split()).removesuffix(".")
-    rationale, remedy = (sections.get(name, "").strip() for name in ("Rationale", "Remedy"))
-    return Rule(**marker.kwargs, title=title, rationale=" ".join(rationale.split()), remedy=remedy)
+    return rule_from(doc, **marker.kwargs)
 
 
 def subject_of(item: pytest.Item) -> str:
