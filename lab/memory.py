@@ -17,7 +17,8 @@ from typing import Self
 
 from lab.hypervisor import AgentSilent, CommandResult, HypervisorError, drive_keys
 from lab.memory_node import MemoryNode
-from lab.scripted.guest import ScriptedGuest, container_image
+from lab.scripted import container as containers
+from lab.scripted.guest import ScriptedGuest
 from lab.scripted.image import GuestImage
 from lab.scripted.machine import Machine, card_options
 from lab.scripted.storehouse import Storehouse, tar_of
@@ -50,6 +51,11 @@ class MemoryHypervisor(Storehouse):
         self.machines: dict[int, Machine] = {}
         self._pids = itertools.count(5000)
         self._folder: Path | None = None
+        self.node.host.programs["pct"] = containers.pct(self.container_exec, self._has_container)
+
+    def _has_container(self, vmid: int) -> bool:
+        known = (volid.rpartition(":")[2].split("-")[1:2] == [str(vmid)] for volid in self.disks)
+        return self.node.files.exists(f"/etc/pve/lxc/{vmid}.conf") or any(known)
 
     def __enter__(self) -> Self:
         return self
@@ -81,7 +87,10 @@ class MemoryHypervisor(Storehouse):
 
             def boot() -> ScriptedGuest | None:
                 image = self._container(config, volids["rootfs"]) if container else self._image(config, volids)
-                return self._guest(vmid, image) if image else None
+                guest = self._guest(vmid, image) if image else None
+                if guest and container:
+                    containers.settle(guest, self.node.host)
+                return guest
 
             self.machines[vmid] = Machine(
                 vmid, dict(config), dict(volids), self.node.host.network, boot, paused=paused, pid=next(self._pids)
@@ -102,7 +111,7 @@ class MemoryHypervisor(Storehouse):
     def _container(self, config: Mapping[str, str], volid: str) -> GuestImage:
         cards = [card_options(value) for key, value in sorted(config.items()) if key.startswith("net")]
         addresses = [[card["ip"]] if "/" in card.get("ip", "") else [] for card in cards]
-        return container_image(tar_of(self.disks[volid]).read(), addresses)
+        return containers.image_of(tar_of(self.disks[volid]).read(), addresses)
 
     def _guest(self, vmid: int, image: GuestImage) -> ScriptedGuest:
         guest = ScriptedGuest(image, boot_seconds=self.faults.boot_seconds.get(vmid, 0.0), clock=self.node.now)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import secrets
-import tarfile
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -164,18 +162,6 @@ class ScriptedGuest:
                 f"LISTEN 0 128 {own}:{port} {own}:*\n" for port in self.listening() for own in ("0.0.0.0", "[::]")
             )
         )
-
-
-def container_image(tar: bytes, addresses: list[list[str]]) -> GuestImage:
-    """Make an image of a container's root file system, given as a tar."""
-    files = {}
-    with tarfile.open(fileobj=io.BytesIO(tar)) as opened:
-        for member in opened:
-            content = opened.extractfile(member) if member.isreg() else None
-            if content is not None:
-                files["/" + member.name.removeprefix("./").lstrip("/")] = content.read().decode("utf-8", "replace")
-    hostname = files.get("/etc/hostname", "container").strip()
-    return GuestImage(hostname, addresses, services={}, ports={}, files=files)
 
 
 def _getent(context: Context, arguments: list[str]) -> CommandResult:

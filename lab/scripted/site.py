@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lab.memory import MemoryHypervisor
 from lab.memory_node import MemoryNode
+from lab.scripted import container
 from lab.scripted.image import BASE_SERVICES, Account, GuestImage, hashed, new_host_key
 from lab.settings import CONTAINER, DRILL_ACCOUNT, GUESTS, LAN_GATEWAY, LAN_PREFIX, BuiltGuest
 
@@ -22,7 +21,9 @@ class GuestAccess:
 
     public_key: str = ""
     password: str = ""
-    host_keys: Mapping[int, str] = field(default_factory=lambda: {guest.vmid: new_host_key() for guest in GUESTS})
+    host_keys: Mapping[int, str] = field(
+        default_factory=lambda: {guest.vmid: new_host_key() for guest in (*GUESTS, CONTAINER)}
+    )
 
 
 def _role(image: GuestImage, role: str) -> None:
@@ -57,19 +58,12 @@ def guest_image(guest: BuiltGuest, access: GuestAccess) -> GuestImage:
     return image
 
 
-def container_root() -> bytes:
-    """Return the root file system of the lab's container as a tar."""
-    out = io.BytesIO()
-    files = {
-        "./etc/hostname": f"{CONTAINER.name}\n",
-        **{f"./srv/data/{name}": text for name, text in CLIENT_DATA.items()},
-    }
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        for name, text in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(text.encode())
-            tar.addfile(member, io.BytesIO(text.encode()))
-    return out.getvalue()
+def container_root(access: GuestAccess | None = None) -> bytes:
+    """Return the root file system of the lab's container as a tar: an SSH and a web server, and the client's data."""
+    image = guest_image(CONTAINER, access or GuestAccess())
+    image.services = {"ssh.service": "active"}
+    image.ports["80"] = f"http:{CLIENT_DATA['customers.csv']}"
+    return container.root_of(image, {f"/srv/data/{name}": text for name, text in CLIENT_DATA.items()})
 
 
 def lab_hypervisor(
@@ -82,7 +76,7 @@ def lab_hypervisor(
         hypervisor.allocate(guest.volume, guest.disk_mib << 20)
         guest_image(guest, known).write(hypervisor.disks[guest.volume])
     hypervisor.allocate(CONTAINER.volume, CONTAINER.disk_mib << 20)
-    hypervisor.disks[CONTAINER.volume].write_at(0, container_root())
+    hypervisor.disks[CONTAINER.volume].write_at(0, container_root(known))
     if running:
         start_production(hypervisor)
     return hypervisor
