@@ -30,6 +30,10 @@ class ConnectionFailed(OperatorError):
     """A host, its certificate or its host key could not be reached or trusted."""
 
 
+class Unreachable(ConnectionFailed):
+    """No answer came at all: nothing listens, the connection broke, or the time was over."""
+
+
 class Untrusted(ConnectionFailed):
     """A certificate or a host key is not the one that was expected; nothing was sent."""
 
@@ -94,6 +98,17 @@ class Unknown(Exception):
         self.fact, self.reason, self.need = fact, reason, need
         needs = f"; needed: {need}" if need else ""
         super().__init__(f"{fact} is unknown: {reason}{needs}")
+
+
+class Unread(Unknown):
+    """The reading itself failed: no answer came, or one that cannot be the API's or the node's.
+
+    An error, not a matter of privileges: no attestation stands in for it.
+    """
+
+    def __init__(self, fact: str, *, reason: str, need: str = "") -> None:
+        super().__init__(fact, reason=reason, need=need)
+        self.args = (f"{fact} could not be read: {reason}",)
 
 
 class NotRun(Exception):

@@ -149,9 +149,16 @@ def sizes(facts: Facts, archives: Sequence[Archive], disks: int | None) -> Sizes
     found = [size for size in (_size(facts, archive) for archive in archives[1:]) if size is not None]
     newest = _size(facts, archives[0])
     if newest is None:
-        need = f"SSH to node {archives[0].node}"
-        raise Unknown(f"the size of archive {archives[0].filename}", reason="the API does not show it", need=need)
+        raise no_size(facts, archives[0], f"SSH to node {archives[0].node}")
     return Sizes(newest, tuple(found), disks)
+
+
+def no_size(facts: Facts, archive: Archive, need: str) -> Unknown:
+    """What a rule raises that needs the size of an archive where neither the node nor the API shows it."""
+    hidden = Gap("", "the API does not show it", need)
+    return facts.unsized.get(f"{archive.node}/{archive.storage}", hidden).as_error(
+        f"the size of archive {archive.filename}"
+    )
 
 
 def _size(facts: Facts, archive: Archive) -> int | None:

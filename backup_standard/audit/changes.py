@@ -65,7 +65,7 @@ def of(facts: Facts, guest: Guest) -> Changes:
     """The changes of a guest. Unknown when the site tells of none, not even of the guest's creation."""
     tasks = known(facts.changes.get(guest.vmid, ()))
     found = [Change(task.starttime, f"task {task.type}") for task in tasks if task.status.startswith(_FINE)]
-    made = created(guest.config)
+    made = created(guest.settings)
     found += [Change(made, "made")] if made is not None else []
     if not found:
         reason = "its configuration does not tell when it was made, and no task of a change is known"
@@ -75,7 +75,7 @@ def of(facts: Facts, guest: Guest) -> Changes:
 
 def linked_to(guest: Guest, templates: Sequence[int]) -> int | None:
     """The template of which it is a linked clone: its disks stand on the template's (upstream: base-N-disk-M/vm-…)."""
-    for value in guest.config.values():
+    for value in guest.settings.values():
         match = _BASE.search(value)
         if match and int(match[1]) in templates:
             return int(match[1])

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backup_standard.audit.jobs import JobOnNode
-from backup_standard.errors import Unknown
 from backup_standard.model import BackupJob, Facts, Gap
 from backup_standard.model.facts import known
 
@@ -31,7 +30,7 @@ def raise_if_hidden(facts: Facts, fact: str, privilege: str) -> None:
     """Raise Unknown for something absent that a missing privilege may merely have hidden."""
     gap = gap_needing(facts, privilege)
     if gap:
-        raise Unknown(fact, reason=gap.reason, need=gap.need)
+        raise gap.as_error(fact)
 
 
 def cover(facts: Facts, vmid: int, node: str, storage: str) -> Coverage:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from backup_standard.audit.coverage import raise_if_hidden
 from backup_standard.audit.jobs import JobOnNode
-from backup_standard.errors import Unknown
 from backup_standard.inventory.schema import MANDATORY_ROLES, REQUIRED_ROLES, GuestSection, Inventory
 from backup_standard.model import Facts, Gap
 from backup_standard.model import Guest as SeenGuest
@@ -90,7 +89,7 @@ class HiddenGuests:
     @property
     def seen(self) -> SeenGuest:
         """Raise Unknown, with what would show them."""
-        raise Unknown(self.gap.fact, reason=self.gap.reason, need=self.gap.need)
+        raise self.gap.as_error()
 
     def __str__(self) -> str:
         return "guests that may be hidden"

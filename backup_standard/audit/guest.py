@@ -56,6 +56,7 @@ class Guest(RetainedGuest):
     def _archives_on(self, node: str) -> Sequence[Archive]:
         key = f"{node}/{self.backup_storage}"
         if key not in self.facts.archives:
+            known(self.facts.storages)  # without them it is not known where archives could be
             return ()
         kind = GuestKind(self.seen.kind)
         listed = [one for one in known(self.facts.archives[key]) if one.vmid == self.vmid and one.kind == kind]
@@ -208,7 +209,7 @@ class Guest(RetainedGuest):
     @cached_property
     def sizes(self) -> archive_files.Sizes:
         """The size of the newest archive beside those of the others and of its disks."""
-        full = volumes.full_size(self.volumes, self.seen.config)
+        full = volumes.full_size(self.volumes, self.seen.settings)
         return archive_files.sizes(self.facts, self._newest_first, full)
 
     @cached_property
@@ -216,7 +217,7 @@ class Guest(RetainedGuest):
         """The nights that its archives hold, and those the policy demands of them by now."""
         since = self.now - 4 * self.keep_nights * 86400
         starts = [at for job in self.jobs for at in planned.starts_between(job.job, since, self.now, job.zone)]
-        made = nights_held.created(self.seen.config)
+        made = nights_held.created(self.seen.settings)
         runs = [run.planned for run in self.history.runs] if made is None else []
         times = nights_held.Times(tuple(starts), tuple(runs), self.now, self.zone)
         return nights_held.judge(self._newest_first, times, self.keep_nights, made)

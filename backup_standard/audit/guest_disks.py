@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from backup_standard.audit.coverage import gap_needing
@@ -55,9 +55,8 @@ class GuestDisks:
     def unread(self) -> Gap | None:
         """What may hide a disk: a guest whose configuration, or whose very existence, does not show."""
         hidden = [guest for guest in self.facts.guests.values() if isinstance(guest, Gap)]
-        silent = [guest for guest in self._guests if not guest.config]
+        silent = next((guest for guest in self._guests if guest.unread or not guest.config), None)
         if silent:
-            return Gap(
-                f"the disks of {silent[0]}", "its configuration was not read", f"VM.Audit on /vms/{silent[0].vmid}"
-            )
+            fact, need = f"the disks of {silent}", f"VM.Audit on /vms/{silent.vmid}"
+            return replace(silent.unread or Gap(fact, "its configuration was not read", need), fact=fact)
         return next(iter(hidden), None) or gap_needing(self.facts, "VM.Audit")

@@ -83,7 +83,7 @@ def _is_scheduled(task: Task, job: JobOnNode, vmid: int) -> bool:
     if task.upid == _upid_of_state(job.facts, job):
         return True
     if task.log is None:
-        raise Unknown(f"the log of {task}", reason="it was not read", need=f"Sys.Audit on /nodes/{task.node}")
+        raise task.without_log()
     log = vzdump_log.read(task.log)
     if not log.command:
         return bool(task.status and task.endtime)
@@ -96,7 +96,7 @@ def _judge(job: JobOnNode, vmid: int, moment: int, task: Task | None) -> LastRun
     if task is None:
         return LastRun(job.id, when, problem=f"{job} was due at {when}, and no such run took place")
     if task.log is None:
-        raise Unknown(f"the log of {task}", reason="it was not read", need=f"Sys.Audit on /nodes/{task.node}")
+        raise task.without_log()
     log = vzdump_log.read(task.log)
     confirmed = "state file of the job" if task.upid == _upid_of_state(job.facts, job) else "command and start time"
     status = task.status or log.status

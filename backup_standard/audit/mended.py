@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from backup_standard.audit import vzdump_log
-from backup_standard.errors import Unknown
 from backup_standard.model import Archive, JournalLine, Task
 
 _JOURNAL_FAILED = re.compile(r"ERROR: Backup of VM (\d+) failed - (.*)", re.DOTALL)
@@ -67,7 +66,7 @@ def _of_task(task: Task, vmid: int, storage: str) -> Iterator[Mishap]:
     went_well = task.status.startswith(_FINE)
     if task.log is None:
         if not went_well:
-            raise Unknown(f"the log of {task}", reason="it was not read", need=f"Sys.Audit on /nodes/{task.node}")
+            raise task.without_log()
         return
     log = vzdump_log.read(task.log)
     if log.option("storage") not in {None, storage}:

@@ -148,13 +148,13 @@ class PlannedGuest:
     def volumes(self) -> volumes.Volumes:
         """Its volumes, and which of them are in its backups."""
         reasons = self.section.not_backed_up if self.section else {}
-        return volumes.judge(self.jobs, self.vmid, self.seen.config, reasons)
+        return volumes.judge(self.jobs, self.vmid, self.seen.settings, reasons)
 
     @property
     def volumes_remedy(self) -> str:
         """The commands that put left-out volumes into the backups."""
         is_container = self.seen.kind is GuestKind.LXC
-        return volumes.remedy(self.volumes, self.vmid, self.seen.config, is_container=is_container)
+        return volumes.remedy(self.volumes, self.vmid, self.seen.settings, is_container=is_container)
 
     @cached_property
     def plan(self) -> planned.NightPlan:

@@ -10,7 +10,7 @@ from functools import cached_property
 from statistics import linear_regression
 from zoneinfo import ZoneInfo
 
-from backup_standard.audit import prune
+from backup_standard.audit import archive_files, prune
 from backup_standard.audit.guest import Guest
 from backup_standard.audit.retention import Retention
 from backup_standard.errors import Unknown
@@ -165,7 +165,7 @@ def _demand(guest: Guest, sizes: dict[str, int]) -> Demand:
         size = sizes.get(archive.filename, archive.size)
         if size is None:
             need = f"SSH to node {guest.node}, or the right to restore {guest}"
-            raise Unknown(f"the size of archive {archive.filename}", reason="the API does not show it", need=need)
+            raise archive_files.no_size(guest.facts, archive, need)
         copies.append(Copy(archive.ctime, size, prune.Point(archive.ctime, archive.protected, not archive.renamed)))
     runs = sorted(guest.planned_runs, key=lambda run: run.at)
     return Demand(
@@ -179,7 +179,7 @@ def _bound(guest: Guest) -> int:
     volumes: dict[str, IncludedVolume] = {}
     for job in guest.jobs:
         volumes |= {one.key: one for one in job.job.includes.get(guest.vmid, ()) if one.included}
-    found = [_SIZE.search(guest.seen.config.get(key, "")) for key in volumes]
+    found = [_SIZE.search(guest.seen.settings.get(key, "")) for key in volumes]
     if not found or not all(found):
         reason = "it has no archive yet, and its configuration does not give the sizes of its disks"
         raise Unknown(f"the size of a backup of {guest}", reason=reason)

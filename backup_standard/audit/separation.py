@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from backup_standard.audit.devices import Resting
-from backup_standard.errors import Unknown
+from backup_standard.errors import Unknown, Unread
 from backup_standard.model.devices import Block
 from backup_standard.model.gaps import Gap
 
@@ -49,13 +49,13 @@ class Separation:
     shared: tuple[str, ...] = ()
     undecided: tuple[str, ...] = field(default=())
     need: str = NEED
+    broken: bool = False
 
     def prove(self) -> None:
         """Return when everything could be told. Unknown when not."""
         if self.undecided:
-            raise Unknown(
-                "whether the backups lie on drives of their own", reason="; ".join(self.undecided), need=self.need
-            )
+            fact = "whether the backups lie on drives of their own"
+            raise Gap(fact, "; ".join(self.undecided), self.need, self.broken).as_error()
 
 
 def compare(backup: Resting, holders: Mapping[str, Callable[[], Resting]], unread: Gap | None = None) -> Separation:
@@ -66,17 +66,17 @@ def compare(backup: Resting, holders: Mapping[str, Callable[[], Resting]], unrea
     found: dict[str, Resting] = {}
     shared: list[str] = []
     undecided = [f"{unread.fact}: {unread.reason}"] if unread else []
-    need = unread.need if unread else NEED
+    need, broken = (unread.need, unread.broken) if unread else (NEED, False)
     for name, resolve in holders.items():
         try:
             found[name] = resolve()
         except Unknown as unknown:
             undecided.append(f"{unknown.fact}: {unknown.reason}")
-            need = unknown.need or need
+            need, broken = unknown.need or need, broken or isinstance(unknown, Unread)
             continue
         shared += [f"{said}, and so does {name}" for said in _same(backup, found[name])]
         undecided += [f"{said} (for {name})" for said in _open(backup, found[name])]
-    return Separation(backup, found, tuple(dict.fromkeys(shared)), tuple(dict.fromkeys(undecided)), need)
+    return Separation(backup, found, tuple(dict.fromkeys(shared)), tuple(dict.fromkeys(undecided)), need, broken)
 
 
 def _pairs(backup: Resting, holder: Resting) -> Iterator[tuple[Block, Block]]:

@@ -218,7 +218,7 @@ class BackupStorage:
         """Return when every guest's disks, and the files on the storage, were seen. Unknown when not."""
         unread = self._guest_disks.unread
         if unread:
-            raise Unknown(unread.fact, reason=unread.reason, need=unread.need)
+            raise unread.as_error()
         if self.path and self.key not in self.facts.images:
             raise Unknown(f"the files on {self}", reason="they were not read", need=f"SSH to node {self.node}")
         known(self.facts.images.get(self.key, ()))

@@ -6,12 +6,14 @@ import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from backup_standard.collect import node_commands, shapes
 from backup_standard.collect.dumps import read_dump
 from backup_standard.collect.machine import read_system
 from backup_standard.collect.mounts import read_images, read_lasting_mount
+from backup_standard.collect.shapeless import record, shaped
 from backup_standard.collect.site import with_gaps_listed
 from backup_standard.collect.vzdump_tasks import look_back
 from backup_standard.collect.watching import read_journal
@@ -23,6 +25,7 @@ from backup_standard.model import DumpFolder, Facts, Gap, JournalLine, Mount, No
 from backup_standard.model.systems import System
 
 _STATES = "/var/lib/pve-manager/jobs"
+_BY_HAND = "a look at what the commands print on the node"
 _LIVES = 4
 """Nodes that are read at the same time."""
 
@@ -83,13 +86,16 @@ def _side(inventory: Inventory, facts: Facts, name: str, recorder: Notes | None)
         with node_client(inventory, name) as client:
             host = node_host(client, name, recorder)
             side = look(host, storages, jobs)
-            side.system = read_system(host, _storages(facts, name), side.backups)
-            side.journal = read_journal(host, name, look_back(facts.taken_at))
+            system = partial(read_system, host, _storages(facts, name), side.backups)
+            side.system = shaped(f"disks, scheduler and clock of node {name}", _BY_HAND, system)
+            journal = partial(read_journal, host, name, look_back(facts.taken_at))
+            side.journal = shaped(f"the journal of node {name}", _BY_HAND, journal)
             return side
     except (Untrusted, LoginRefused):
         raise
     except ConnectionFailed as problem:
-        return _unseen(storages, jobs, Gap(f"the mounts of node {name}", problem.what, f"SSH: {problem.where}"))
+        lost = Gap(f"the mounts of node {name}", problem.what, f"SSH: {problem.where}", broken=True)
+        return _unseen(storages, jobs, lost)
 
 
 def _unseen(storages: list[Storage], jobs: list[str], gap: Gap, *, by_ssh: bool = True) -> NodeSide:
@@ -123,13 +129,16 @@ def look(host: Host, storages: list[Storage], jobs: list[str]) -> NodeSide:
     side = NodeSide()
     fstab = host.run(node_commands.FSTAB)
     for storage in storages:
-        mount = read_lasting_mount(host, str(storage.path), fstab.stdout if fstab.rc == 0 else "")
-        side.mounts[storage.id] = mount
+        path = str(storage.path)
+        lasting = partial(read_lasting_mount, host, path, fstab.stdout if fstab.rc == 0 else "")
+        side.mounts[storage.id] = shaped(f"the mount of {path}", _BY_HAND, lasting)
         if storage.dump_folder:
-            side.dumps[storage.id] = read_dump(host, str(storage.path), storage.dump_folder)
-            side.images[storage.id] = read_images(host, storage)
+            files = partial(read_dump, host, path, storage.dump_folder)
+            side.dumps[storage.id] = shaped(f"the files in {storage.dump_folder}", _BY_HAND, files)
+            images = partial(read_images, host, storage)
+            side.images[storage.id] = shaped(f"the guest disks in {path}", _BY_HAND, images)
     for job in jobs:
-        side.job_states[job] = _job_state(host, job)
+        side.job_states[job] = shaped(f"the state of job {job}", _BY_HAND, partial(_job_state, host, job))
     return side
 
 
@@ -142,4 +151,4 @@ def _job_state(host: Host, job: str) -> Mapping[str, str] | Gap | None:
         state: Any = json.loads(read.stdout)
     except json.JSONDecodeError:
         return Gap(f"the state of job {job}", "its state file is not JSON", "look at it on the node")
-    return shapes.texts(state)
+    return shapes.texts(record(state))

@@ -6,10 +6,11 @@ visible counts anyway; only conclusions from absence need this proof.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from backup_standard.collect.reader import Reader
+from backup_standard.collect.shapeless import record
 from backup_standard.inventory.schema import Inventory
 from backup_standard.model import Gap
 
@@ -30,17 +31,41 @@ class Completeness:
         return [gap for gap in (self.guests, self.storages, *self.tasks.values()) if gap]
 
 
-def read_completeness(reader: Reader, inventory: Inventory, nodes: list[str]) -> Completeness:
-    """Ask for the token's own rights (always allowed), in general and on the paths that matter."""
-    paths = ["/", "/vms", "/storage", f"/storage/{inventory.policy.storage}", *(f"/nodes/{node}" for node in nodes)]
-    general: Rights = reader.get("/access/permissions")
-    particular = dict(zip(paths, reader.each(lambda path: _on(reader, path), paths), strict=True))
-    return judge({**general, **particular}, nodes, reader)
+def read_completeness(reader: Reader, inventory: Inventory, running: Callable[[], list[str]]) -> Completeness:
+    """Ask for the token's own rights (always allowed), in general and on the paths that matter.
+
+    ``running`` gives the names of the nodes once they are known. What could not be read proves nothing complete.
+    """
+    fixed = ["", "/", "/vms", "/storage", f"/storage/{inventory.policy.storage}"]
+    first = reader.each(lambda path: _on(reader, path), fixed)
+    nodes = running()
+    more = [f"/nodes/{node}" for node in nodes]
+    found: dict[str, Mapping[str, int]] = {}
+    for answer in (*first, *reader.each(lambda path: _on(reader, path), more)):
+        if isinstance(answer, Gap):
+            return _unproven(answer, nodes)
+        found |= answer
+    return judge(found, nodes, reader)
 
 
-def _on(reader: Reader, path: str) -> Mapping[str, int]:
-    answer: Rights = reader.get("/access/permissions", path=path)
-    return answer.get(path, {})
+def _on(reader: Reader, path: str) -> Rights | Gap:
+    """The rights on a path; on all that are set anywhere for an empty one."""
+
+    def read() -> Rights:
+        answer = reader.record("/access/permissions", **({"path": path} if path else {}))
+        rights = {one: {name: int(value) for name, value in record(given).items()} for one, given in answer.items()}
+        return {path: rights.get(path, {})} if path else rights
+
+    return reader.attempt("the token's own rights", read)
+
+
+def _unproven(gap: Gap, nodes: list[str]) -> Completeness:
+    """Nothing is proven complete where the rights could not be read."""
+    return Completeness(
+        guests=replace(gap, need=_PRIVILEGES["/vms"]),
+        storages=replace(gap, need=_PRIVILEGES["/storage"]),
+        tasks=dict.fromkeys(nodes, replace(gap, need=_PRIVILEGES["/nodes"])),
+    )
 
 
 def judge(rights: Rights, nodes: list[str], reader: Reader) -> Completeness:

@@ -6,9 +6,11 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from backup_standard.collect.shapeless import count, identifier, moment, node_name, rows, scalar
 from backup_standard.model import (
     Archive,
     BackupJob,
+    Gap,
     Guest,
     GuestKind,
     IncludedVolume,
@@ -58,45 +60,47 @@ def keeps(raw: Any, maxfiles: Any = None) -> dict[str, int] | None:
 
 def node(name: str, status: Json, time: Json, skew: float) -> Node:
     """One node that answered; ``skew`` in seconds."""
-    version = str(status.get("pveversion", "")).split("/")
+    version = scalar(status.get("pveversion", "")).split("/")
     kernel = status.get("current-kernel") or {}
     return Node(
         name=name,
         online=True,
         version=version[1] if len(version) > 1 else "",
-        timezone=str(time.get("timezone", "")),
-        now=int(time["time"]),
+        timezone=scalar(time.get("timezone", "")),
+        now=moment(time["time"]),
         skew=skew,
         kernel=str(kernel.get("release") or status.get("kversion", "")),
     )
 
 
-def guest(raw: Json, config: Json) -> Guest:
-    """One entry of /cluster/resources with its configuration."""
+def guest(raw: Json, config: Json | Gap) -> Guest:
+    """One entry of /cluster/resources with its configuration, or why that was not read."""
+    gap, config = (config, {}) if isinstance(config, Gap) else (None, config)
     return Guest(
         vmid=int(raw["vmid"]),
         kind=GuestKind(raw["type"]),
-        name=str(raw.get("name", "")),
-        node=str(raw["node"]),
-        status=str(raw.get("status", "unknown")),
+        name=scalar(raw.get("name", "")),
+        node=node_name(raw["node"]),
+        status=scalar(raw.get("status", "unknown")),
         template=truth(raw.get("template", 0)),
         tags=words(raw.get("tags")),
         lock=raw.get("lock") or (str(config["lock"]) if "lock" in config else None),
         pool=raw.get("pool"),
         config=texts(config),
+        unread=gap,
     )
 
 
 def job(raw: Json, included: Json, runs: tuple[int, ...], runs_source: str) -> BackupJob:
     """One job of /cluster/backup with its included volumes and planned runs."""
-    includes, ghosts = _included(included.get("children") or [])
+    includes, ghosts = _included(rows(included.get("children") or []))
     return BackupJob(
-        id=str(raw["id"]),
+        id=identifier(raw["id"]),
         enabled=truth(raw.get("enabled", 1)),
-        schedule=str(raw.get("schedule", "")),
+        schedule=scalar(raw.get("schedule", "")),
         storage=raw.get("storage"),
-        mode=str(raw.get("mode", "snapshot")),
-        compress=None if raw.get("compress") is None else str(raw["compress"]),
+        mode=scalar(raw.get("mode", "snapshot")),
+        compress=None if raw.get("compress") is None else scalar(raw["compress"]),
         prune=keeps(raw.get("prune-backups"), raw.get("maxfiles")),
         remove=None if raw.get("remove") is None else truth(raw["remove"]),
         node=raw.get("node"),
@@ -128,7 +132,7 @@ def _included(children: Iterable[Json]) -> tuple[dict[int, tuple[IncludedVolume,
             continue
         includes[vmid] = tuple(
             IncludedVolume(vmid, str(one["id"]).partition(":")[2], str(one.get("name", "")), truth(one.get("included")))
-            for one in child.get("children") or []
+            for one in rows(child.get("children") or [])
         )
     return includes, tuple(ghosts)
 
@@ -142,8 +146,8 @@ def storage(raw: Json) -> Storage:
     if not mountpoint.startswith("/"):
         mountpoint = "yes" if truth(mountpoint) else ""
     return Storage(
-        id=str(raw["storage"]),
-        type=str(raw["type"]),
+        id=identifier(raw["storage"]),
+        type=scalar(raw["type"]),
         content=frozenset(words(raw.get("content"))),
         path=raw.get("path"),
         nodes=frozenset(words(raw["nodes"])) if raw.get("nodes") else None,
@@ -164,32 +168,32 @@ def _pairs(raw: Any) -> dict[str, str]:
 def storage_status(name: str, raw: Json) -> StorageStatus:
     """One entry of GET /nodes/NODE/storage."""
     return StorageStatus(
-        storage=str(raw["storage"]),
+        storage=identifier(raw["storage"]),
         node=name,
         active=truth(raw.get("active", 0)),
         enabled=truth(raw.get("enabled", 1)),
-        total=int(raw.get("total", 0)),
-        used=int(raw.get("used", 0)),
-        avail=int(raw.get("avail", 0)),
+        total=count(raw.get("total", 0)),
+        used=count(raw.get("used", 0)),
+        avail=count(raw.get("avail", 0)),
     )
 
 
 def archive(name: str, storage_id: str, raw: Json, listed: Json) -> Archive:
     """One line of the prune dry run, with what the content listing (possibly empty) adds: size, notes."""
     return Archive(
-        volid=str(raw["volid"]),
+        volid=scalar(raw["volid"]),
         storage=storage_id,
         node=name,
         vmid=int(raw.get("vmid") or 0),
         kind=str(raw.get("type", "unknown")),
-        ctime=int(raw["ctime"]),
-        size=int(listed["size"]) if "size" in listed else None,
+        ctime=moment(raw["ctime"]),
+        size=count(listed["size"]) if "size" in listed else None,
         protected=raw.get("mark") == "protected" or truth(listed.get("protected", 0)),
         notes=str(listed.get("notes", "")),
     )
 
 
-def task(raw: Json, log: tuple[str, ...] | None) -> Task:
+def task(raw: Json, log: tuple[str, ...] | Gap | None) -> Task:
     """One entry of GET /nodes/NODE/tasks. A running one has the token in its user and "RUNNING" as status."""
     user, _, token = str(raw["user"]).partition("!")
     return Task(
@@ -198,9 +202,10 @@ def task(raw: Json, log: tuple[str, ...] | None) -> Task:
         type=str(raw["type"]),
         id=str(raw.get("id", "")),
         user=user,
-        starttime=int(raw["starttime"]),
-        endtime=int(raw["endtime"]) if raw.get("endtime") else None,
+        starttime=moment(raw["starttime"]),
+        endtime=moment(raw["endtime"]) if raw.get("endtime") else None,
         status=str(raw.get("status", "")),
         tokenid=raw.get("tokenid") or token or None,
-        log=log,
+        log=None if isinstance(log, Gap) else log,
+        unread=log if isinstance(log, Gap) else None,
     )

@@ -10,8 +10,10 @@ from typing import Any
 from backup_standard.collect import shapes
 from backup_standard.collect.reader import Reader
 from backup_standard.collect.rights import Completeness
+from backup_standard.collect.shapeless import upid
 from backup_standard.model import BackupJob, Gap, Node, Task
 
+Json = Mapping[str, Any]
 NIGHTS = 16
 _FAILED_LOGS = 200
 """Logs read of tasks that did not end well, at most, newest first."""
@@ -36,46 +38,52 @@ def read_tasks(
     """The vzdump tasks of each node, newest first. A node whose list may be filtered is a gap."""
     since = look_back(moment)
     several = 1 if isinstance(jobs, Gap) else max(1, sum(len(job.includes) != 1 for job in jobs.values()))
-    found: dict[str, tuple[Task, ...] | Gap] = {}
-    for name, node in nodes.items():
+
+    def listed(name: str) -> list[Json] | Gap:
+        node, fact = nodes[name], f"the tasks of node {name}"
         if isinstance(node, Node) and not node.online:
-            found[name] = Gap(f"the tasks of node {name}", f"node {name} is offline", f"node {name} online")
-            continue
+            return Gap(fact, f"node {name} is offline", f"node {name} online")
         hidden = complete.tasks.get(name)
-        found[name] = hidden or _with_logs(reader, name, since, several)
-    return found
+        if hidden is not None:
+            return hidden
+        return reader.attempt(fact, lambda: _listed(reader, name, since))
+
+    lists = dict(zip(nodes, reader.each(listed, nodes), strict=True))
+    wanted = [upid for one in lists.values() if not isinstance(one, Gap) for upid in _worth_reading(one, several)]
+    logs = dict(zip(wanted, reader.each(lambda upid: _log(reader, upid), wanted), strict=True))
+    return {
+        name: one if isinstance(one, Gap) else tuple(shapes.task(raw, logs.get(str(raw["upid"]))) for raw in one)
+        for name, one in lists.items()
+    }
 
 
-def _with_logs(reader: Reader, node: str, since: int, several: int) -> tuple[Task, ...] | Gap:
-    fact = f"the tasks of node {node}"
-    listed = reader.attempt(fact, lambda: _listed(reader, node, since))
-    if isinstance(listed, Gap):
-        return listed
-    wanted = _worth_reading(listed, several)
-    logs = dict(
-        zip(wanted, reader.each(lambda upid: reader.attempt(fact, lambda: reader.log(upid)), wanted), strict=True)
-    )
-    tasks = []
-    for raw in listed:
-        log = logs.get(raw["upid"])
-        tasks.append(shapes.task(raw, None if isinstance(log, Gap) else log))
-    return tuple(tasks)
+def _log(reader: Reader, upid: str) -> tuple[str, ...] | Gap:
+    def read() -> tuple[str, ...]:
+        lines = reader.log(upid)
+        if not lines:  # an empty log is told in one line (upstream: PVE/Tools.pm dump_logfile)
+            raise ValueError("it has no line")
+        return lines
+
+    return reader.attempt(f"the log of task {upid}", read)
 
 
-def _listed(reader: Reader, node: str, since: int) -> list[Mapping[str, Any]]:
-    """Every task since then, running ones too, newest first (upstream: a page holds 50 unless told otherwise)."""
-    listed: dict[str, Mapping[str, Any]] = {}
+def _listed(reader: Reader, node: str, since: int) -> list[Json]:
+    """Every task since then, running ones too, newest first (upstream: a page holds 50 unless told otherwise).
+
+    Each was tried in the shape of a task. ValueError where the list has no end.
+    """
+    listed: dict[str, Json] = {}
     for page in range(_PAGES):
-        answer = reader.get(
+        answer = reader.rows(
             f"/nodes/{node}/tasks", typefilter="vzdump", source="all", since=since, start=page * _PAGE, limit=_PAGE
         )
-        listed |= {raw["upid"]: raw for raw in answer}
+        listed |= {upid(raw["upid"]): raw for raw in answer}
         if len(answer) < _PAGE:
-            break
-    return sorted(listed.values(), key=lambda raw: int(raw["starttime"]), reverse=True)
+            return sorted(listed.values(), key=lambda raw: shapes.task(raw, None).starttime, reverse=True)
+    raise ValueError(f"the list of tasks has no end after {_PAGES} pages of {_PAGE}")
 
 
-def _worth_reading(listed: list[Mapping[str, Any]], several: int) -> list[str]:
+def _worth_reading(listed: list[Json], several: int) -> list[str]:
     """Those that did not end well, and the newest few of each guest that the scheduler may have started.
 
     The scheduler is root@pam without a token (upstream).
@@ -92,7 +100,7 @@ def _worth_reading(listed: list[Mapping[str, Any]], several: int) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
-def _went_wrong(raw: Mapping[str, Any]) -> bool:
+def _went_wrong(raw: Json) -> bool:
     """Whether a task ended, and not with OK."""
     return bool(raw.get("endtime")) and str(raw.get("status", "")) not in {"OK", "RUNNING"}
 
@@ -109,9 +117,11 @@ def read_changes(reader: Reader, guests: Mapping[int, str]) -> dict[int, tuple[T
 
     def read(vmid: int) -> tuple[Task, ...] | Gap:
         path = f"/nodes/{guests[vmid]}/tasks"
-        answer = reader.ask(f"the tasks of guest {vmid}", path, vmid=vmid, source="all", limit=_PAGE)
-        if isinstance(answer, Gap):
-            return answer
-        return tuple(shapes.task(raw, None) for raw in answer if raw["type"] in CHANGING and raw.get("endtime"))
+
+        def ended() -> tuple[Task, ...]:
+            answer = reader.rows(path, vmid=vmid, source="all", limit=_PAGE)
+            return tuple(shapes.task(raw, None) for raw in answer if raw["type"] in CHANGING and raw.get("endtime"))
+
+        return reader.attempt(f"the tasks of guest {vmid}", ended)
 
     return dict(zip(guests, reader.each(read, guests), strict=True))

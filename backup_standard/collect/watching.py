@@ -64,7 +64,7 @@ def _syslog(reader: Reader, node: Node, unit: str, since: int) -> Iterator[Journ
     zone = ZoneInfo(node.timezone or "UTC")
     day = dt.datetime.fromtimestamp(since, tz=zone).strftime("%Y-%m-%d")
     for page in range(_PAGES):
-        answer = reader.get(f"/nodes/{node.name}/syslog", service=unit, since=day, start=page * _PAGE, limit=_PAGE)
+        answer = reader.rows(f"/nodes/{node.name}/syslog", service=unit, since=day, start=page * _PAGE, limit=_PAGE)
         for raw in answer:
             match = _LINE.fullmatch(str(raw.get("t", "")))
             if match and match[3].startswith("ERROR:"):
@@ -88,13 +88,17 @@ def read_notifications(reader: Reader) -> Notifications | Gap:
     The API's refusal names no privilege (recorded); it is Mapping.Audit on /mapping/notifications.
     """
     fact, base = "who gets notifications", "/cluster/notifications"
-    targets, matchers = reader.ask(fact, f"{base}/targets"), reader.ask(fact, f"{base}/matchers")
-    if isinstance(targets, Gap) or isinstance(matchers, Gap):
-        refused: Gap = targets if isinstance(targets, Gap) else matchers
+
+    def read() -> Notifications:
+        targets, matchers = reader.rows(f"{base}/targets"), reader.rows(f"{base}/matchers")
+        return Notifications(tuple(map(_target, targets)), tuple(map(_matcher, matchers)))
+
+    refused = reader.attempt(fact, read)
+    if isinstance(refused, Gap):
         path = "/mapping/notifications"
         grant = f"Mapping.Audit on {path}: {reader.pve.grant('Mapping.Audit', path)}"
         return replace(refused, need=grant if refused.need else "")
-    return Notifications(tuple(map(_target, targets)), tuple(map(_matcher, matchers)))
+    return refused
 
 
 def _target(raw: Mapping[str, Any]) -> NotificationTarget:

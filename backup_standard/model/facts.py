@@ -33,7 +33,8 @@ class Facts:
     changes matter: golden template, Docker host) by VMID; ``notifications`` None where they were not asked for;
     ``looked_at`` are the moments of earlier full audits of this client, as their run folders say;
     ``systems`` (disks, kernel, scheduler, clock, read over SSH) by node; ``images`` (guest disks found as files in the
-    folder of a storage that holds backups) by "node/storage"; ``gaps`` lists every gap met, for the preflight table.
+    folder of a storage that holds backups) by "node/storage"; ``unsized`` says, by "node/storage", why the sizes of
+    its archives could not be read; ``gaps`` lists every gap met, for the preflight table.
     """
 
     taken_at: dt.datetime
@@ -55,4 +56,5 @@ class Facts:
     looked_at: tuple[dt.datetime, ...] = ()
     systems: Mapping[str, System | Gap] = field(default_factory=dict)
     images: Mapping[str, tuple[str, ...] | Gap] = field(default_factory=dict)
+    unsized: Mapping[str, Gap] = field(default_factory=dict)
     gaps: tuple[Gap, ...] = ()

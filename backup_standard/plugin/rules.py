@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from backup_standard.errors import NotRun, OperatorError, Unknown
+from backup_standard.errors import NotRun, OperatorError, Unknown, Unread
 from backup_standard.evidence.notes import Evidence
 from backup_standard.evidence.verdicts import Outcome, Planned, Verdict
 from backup_standard.evidence.waived import names_of
@@ -78,7 +78,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     error = call.excinfo.value if call.excinfo else None
     verdict = _verdict(item, row, report, error)
     report.user_properties = [*report.user_properties, (VERDICT, verdict.to_json())]
-    is_defect = verdict.outcome is Outcome.ERROR and not isinstance(error, OperatorError)
+    is_defect = verdict.outcome is Outcome.ERROR and not isinstance(error, OperatorError | Unread)
     return _shown(report, verdict, is_defect=is_defect)
 
 
@@ -110,7 +110,7 @@ def _outcome(
     if error is None:
         return (Outcome.ADVISORY, notes.advice) if notes.advice else (Outcome.PASS, "")
     if isinstance(error, Unknown):
-        return Outcome.UNKNOWN, str(error)
+        return (Outcome.ERROR if isinstance(error, Unread) else Outcome.UNKNOWN), str(error)
     if isinstance(error, NoSubject) or (isinstance(error, AssertionError) and report.when == "call"):
         found = Outcome.FAIL if row.level == "must" else Outcome.ADVISORY
         return found, _sentence(error)

@@ -122,7 +122,7 @@ class Pve:
             raise explain_tls(self.endpoint, problem) from None
         except requests.exceptions.RequestException as problem:
             raise self._no_answer(problem) from None
-        except (KeyError, AttributeError, ValueError, TypeError):
+        except (KeyError, AttributeError, ValueError, TypeError, RecursionError):
             answer = _NOT_PVE
         if answer is _NOT_PVE or _is_raw(answer):
             raise ConnectionFailed(

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from requests.adapters import HTTPAdapter
 from urllib3.util.ssl_ import create_urllib3_context
 
-from backup_standard.errors import ConnectionFailed, Untrusted
+from backup_standard.errors import ConnectionFailed, Unreachable, Untrusted
 from backup_standard.inventory.schema import ApiSection
 from backup_standard.inventory.secrets import expand, lab_cure
 
@@ -150,7 +150,7 @@ def explain_tls(endpoint: Endpoint, problem: BaseException) -> ConnectionFailed:
     """Why the certificate is not trusted: what was presented, what was expected, and the cure."""
     certificate = presented(endpoint)
     if certificate is None:
-        return ConnectionFailed(
+        return Unreachable(
             f"no TLS connection could be made ({_reason(problem)})",
             where=endpoint.url,
             next_step="check that api.url names the API port of Proxmox VE (8006)",
@@ -213,7 +213,7 @@ def _reason(problem: BaseException) -> str:
         seen = inner
 
 
-def unreachable(endpoint: Endpoint, problem: BaseException) -> ConnectionFailed:
+def unreachable(endpoint: Endpoint, problem: BaseException) -> Unreachable:
     """Why the host could not be reached."""
     text = _reason(problem)
     if "refused" in text.lower():
@@ -226,4 +226,4 @@ def unreachable(endpoint: Endpoint, problem: BaseException) -> ConnectionFailed:
     else:
         what, cure = f"the connection failed: {text}", "check that the API answers there"
     cure = lab_cure(Path(endpoint.ca or "")) or cure
-    return ConnectionFailed(what, where=endpoint.url, next_step=cure)
+    return Unreachable(what, where=endpoint.url, next_step=cure)

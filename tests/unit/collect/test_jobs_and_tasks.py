@@ -34,7 +34,7 @@ def jobs_of(analyze: Any, *schedules: Any, nodes: Any = BERLIN, **more: Any) -> 
     for n in range(len(schedules)):
         routes.setdefault(f"/cluster/backup/j{n}/included_volumes", {"children": []})
     with reader(routes) as source:
-        jobs = read_jobs(source, inventory(), nodes)
+        jobs = read_jobs(source, inventory(), lambda: nodes)
         calls = [params for path, params in source.pve.asked if path.endswith("analyze")]
     return jobs, calls
 
@@ -94,7 +94,7 @@ def test_a_job_whose_volumes_cannot_be_read_makes_the_jobs_unknown() -> None:
     jobs, _ = jobs_of(
         every(DAY), "02:00", "03:00", **{"/cluster/backup/j1/included_volumes": ApiError("pool gone", status=500)}
     )
-    assert jobs == Gap("what job j1 includes", "pool gone")
+    assert jobs == Gap("what job j1 includes", "pool gone", broken=True)
 
 
 MOMENT = dt.datetime(2026, 11, 24, 9, tzinfo=dt.UTC)
@@ -163,6 +163,7 @@ def test_a_log_that_cannot_be_read_is_none() -> None:
     listed = [task(1)]
     tasks, _ = tasks_of(listed, log=ApiError("gone", status=500))
     assert tasks["pve1"][0].log is None
+    assert tasks["pve1"][0].unread == Gap(f"the log of task {listed[0]['upid']}", "gone", broken=True)
 
 
 def test_a_list_that_may_be_filtered_or_is_refused_is_a_gap() -> None:
@@ -171,7 +172,7 @@ def test_a_list_that_may_be_filtered_or_is_refused_is_a_gap() -> None:
     assert tasks == {"pve1": hidden}
     assert asked == []
     tasks, _ = tasks_of(ApiError("proxy", status=595))
-    assert tasks["pve1"] == Gap("the tasks of node pve1", "proxy")
+    assert tasks["pve1"] == Gap("the tasks of node pve1", "proxy", broken=True)
 
 
 def test_jobs_that_are_unknown_do_not_stop_the_tasks() -> None:

@@ -204,7 +204,7 @@ def test_a_node_whose_ssh_is_down_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> N
     described = inventory(nodes={"pve1": {"ssh": "root@pve1"}})
     facts = read_node_sides(described, facts_of(pve1=Node("pve1", online=True)), lambda _phrase: None)
     assert facts.mounts["pve1/backup-hdd"] == Gap(
-        "the mounts of node pve1", "nothing listens there", "SSH: ssh root@pve1"
+        "the mounts of node pve1", "nothing listens there", "SSH: ssh root@pve1", broken=True
     )
 
 
