@@ -43,10 +43,13 @@ def guest_digest(guest: GuestRecord) -> str:
     return digest(render_file(guest.config, guest.pending, guest.snapshots))
 
 
-def _visible(guest: GuestRecord, config: Mapping[str, Value]) -> dict[str, Value | float]:
-    visible = {key: shown(key, value, guest.kind) for key, value in config.items()}
+def _visible(guest: GuestRecord, config: Mapping[str, Value]) -> dict[str, Any]:
+    """Keys as the API shows them; raw settings of a container as one list of pairs."""
+    visible: dict[str, Any] = {key: shown(key, value, guest.kind) for key, value in config.items()}
     if "cipassword" in visible:
         visible["cipassword"] = "**********"
+    if raw := [[key, visible.pop(key)] for key in list(visible) if key.startswith("lxc.")]:
+        visible["lxc"] = raw
     return visible
 
 

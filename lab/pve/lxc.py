@@ -12,15 +12,14 @@ import json
 import re
 from typing import Any
 
-from lab.archive import ArchiveDamaged
-from lab.hypervisor import HypervisorError
-from lab.pve import rights, volumes
-from lab.pve.archive_access import Archive, locate
-from lab.pve.call import ApiError, Call, die, param_error, perm_error
-from lab.pve.config import apply_pending, fresh, guest_of
-from lab.pve.guestconfig import Config, format_size, join_properties, parse, parse_size, split_properties
+from lab.pve import rights
+from lab.pve.archive_access import locate
+from lab.pve.call import Call, die, param_error, perm_error
+from lab.pve.config import apply_pending, guest_of
+from lab.pve.guestconfig import Config, split_properties
 from lab.pve.guestlocks import check_lock
 from lab.pve.guests import lxc_status
+from lab.pve.lxc_restore import ContainerRestore
 from lab.pve.power import bridges
 from lab.pve.site import GuestRecord
 from lab.pve.tasks import TaskError, TaskLog
@@ -31,9 +30,6 @@ CONTROL = frozenset(
         "bwlimit", "start", "ignore-unpack-errors", "ha-managed",
     }
 )  # fmt: skip
-_DROPPED = re.compile(r"rootfs|mp\d+|unused\d+|snapshots|parent|template|digest|lock|lxc\..*")
-_WITH_CREATION = frozenset({"rootfs", "unprivileged", "ostype", "arch"})
-GIB = 1 << 30
 
 
 def create(call: Call) -> object:
@@ -47,7 +43,13 @@ def create(call: Call) -> object:
     archive = locate(call, str(params["ostemplate"]))
     _reserve(call, vmid)
     restore = ContainerRestore(call, archive, given, storage)
-    return call.site.tasks.start(call, "vzrestore", vmid, restore.run)
+
+    def worker(log: TaskLog) -> None:
+        restore.run(log)
+        if params.get("start"):
+            power_on(call, call.site.guest(vmid, "lxc"), log)
+
+    return call.site.tasks.start(call, "vzrestore", vmid, worker)
 
 
 def _check_rights(call: Call, vmid: int, pool: str | None, given: Config, storage: str) -> None:
@@ -58,9 +60,7 @@ def _check_rights(call: Call, vmid: int, pool: str | None, given: Config, storag
     )
     if not allowed:
         perm_error()
-    rights.check_lxc_keys(
-        call, vmid, pool, [key for key in given if key not in {"rootfs", "unprivileged", "ostype", "arch"}]
-    )
+    rights.check_lxc_keys(call, vmid, pool, [key for key in given if key not in {"unprivileged", "ostype", "arch"}])
     rights.check_storage(call, storage)
     content = re.split(r"[,\s]+", str(call.site.storage(storage).get("content", "")))
     if "rootdir" not in content:
@@ -79,83 +79,6 @@ def _reserve(call: Call, vmid: int) -> None:
         if site.hypervisor.is_running(vmid):
             die(f"unable to restore CT {vmid} - container is running")
         site.guests.setdefault(vmid, GuestRecord(vmid, "lxc", site.node)).config["lock"] = "create"
-
-
-class ContainerRestore:
-    """The task "vzrestore"."""
-
-    def __init__(self, call: Call, archive: Archive, given: Config, storage: str) -> None:
-        self.call, self.archive, self.given, self.storage = call, archive, given, storage
-        self.vmid = int(call.params["vmid"])
-
-    def run(self, log: TaskLog) -> None:
-        """The worker; whatever fails, the container is destroyed again."""
-        site = self.call.site
-        with site.guest_locks.hold(self.vmid, log, "lxc"):
-            guest = site.guest(self.vmid, "lxc")
-            made: list[str] = []
-            try:
-                config = self._restore(log, made)
-            except (ApiError, TaskError, HypervisorError, ArchiveDamaged) as error:
-                for volid in made:
-                    site.hypervisor.free(volid)
-                with site.lock:
-                    site.guests.pop(self.vmid, None)
-                raise TaskError(f"unable to restore CT {self.vmid} - {getattr(error, 'text', error)}") from error
-            with site.lock:
-                guest.config, guest.pool = config, self.call.params.get("pool") or guest.pool
-            volumes.rescan(site, guest)
-        if self.call.params.get("start"):
-            power_on(self.call, guest, log)
-
-    def _restore(self, log: TaskLog, made: list[str]) -> Config:
-        site = self.call.site
-        text = site.hypervisor.read_container_config(self.archive.path)
-        archived = parse(text, "lxc").config
-        log(f"recovering backed-up configuration from '{self.archive.volid}'")
-        config = self._merge(archived)
-        rights.check_bridges(
-            self.call, [_as_nic(value) for key, value in config.items() if re.fullmatch(r"net\d+", key)]
-        )
-        root = split_properties(str(self.given.get("rootfs", archived.get("rootfs", ""))), "volume")
-        size = _size_of_root(root)
-        volid = volumes.allocate(site, self.storage, self.vmid, size, log)
-        made.append(volid)
-        kept = {key: value for key, value in root.items() if key not in {"volume", "size"}}
-        config["rootfs"] = join_properties({**kept, "volume": volid, "size": format_size(size)}, "volume")
-        log(f"restoring '{self.archive.volid}' now..")
-        log(f"extracting archive '{self.archive.path}'")
-        site.hypervisor.extract_container_archive(self.archive.path, volid, lambda _done, _all: log.check())
-        log("merging backed-up and given configuration..")
-        return config
-
-    def _merge(self, archived: Config) -> Config:
-        kept = {key: value for key, value in archived.items() if not _DROPPED.fullmatch(key)}
-        merged: Config = {**kept, **{key: value for key, value in self.given.items() if key != "rootfs"}}
-        identity = fresh()
-        for key in [key for key in merged if re.fullmatch(r"net\d+", key)]:
-            if self.call.params.get("unique") and key in archived:
-                merged[key] = archived[key]
-            card = split_properties(str(merged[key]), "name")
-            if self.call.params.get("unique") or "hwaddr" not in card:
-                card["hwaddr"] = identity.mac()
-            merged[key] = ",".join(f"{name}={value}" for name, value in card.items())
-        return merged
-
-
-def _as_nic(value: str | int) -> str:
-    card = split_properties(str(value), "name")
-    return "virtio" + "".join(f",{key}={card[key]}" for key in ("bridge", "tag") if key in card)
-
-
-def _size_of_root(root: dict[str, str]) -> int:
-    gigabytes = root.get("volume", "").rpartition(":")[2]
-    if re.fullmatch(r"\d+(\.\d+)?", gigabytes):
-        return int(float(gigabytes) * GIB)
-    size = parse_size(root.get("size", ""))
-    if not size:
-        die("unable to detect the size of the root filesystem: give rootfs=STORAGE:GIB")
-    return size
 
 
 def current(call: Call) -> object:
