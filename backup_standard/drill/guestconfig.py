@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-_DRIVE = re.compile(r"(?:ide|sata|scsi|virtio|efidisk|tpmstate)\d+")
+_DRIVE = re.compile(r"(?:ide|sata|scsi|virtio|efidisk|tpmstate|mp)\d+|rootfs")
 _CARD = re.compile(r"net\d+")
+_DATA = re.compile(r"(?:ide|sata|scsi|virtio)\d+|rootfs|mp\d+")
+_RAW = re.compile(r"^(lxc\.[\w.]+)\s*=")
+"""How a raw setting of LXC may be written, too (upstream: PVE/LXC/Config.pm)."""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)")
 _FACTOR = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -17,7 +20,7 @@ def parse(text: str) -> dict[str, str]:
     for line in text.splitlines():
         if line.startswith("["):
             break
-        key, colon, value = line.partition(":")
+        key, colon, value = _RAW.sub(r"\1:", line).partition(":")
         if colon and not line.startswith("#"):
             keys[key.strip()] = value.strip()
     return keys
@@ -33,7 +36,7 @@ def properties(value: str) -> dict[str, str]:
 
 
 def drives(config: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Every drive: key and value, CD drives included."""
+    """Every drive, or mount of a container: key and value, CD drives included."""
     return ((key, value) for key, value in config.items() if _DRIVE.fullmatch(key))
 
 
@@ -50,11 +53,17 @@ def disks(config: Mapping[str, str]) -> dict[str, str]:
 def disk_bytes(config: Mapping[str, str]) -> int:
     """The sum of the sizes that the drives with data state, in bytes."""
     sizes = (properties(value).get("size", "0") for _key, value in drives(config) if not is_cdrom(value))
-    return sum(_bytes(size) for size in sizes)
+    return sum(size_bytes(size) for size in sizes)
+
+
+def disk_sizes(config: Mapping[str, str]) -> dict[str, int]:
+    """The size of each disk and mount point that states one, in bytes; those of firmware state are left out."""
+    found = {key: properties(value).get("size") for key, value in config.items() if _DATA.fullmatch(key)}
+    return {key: size_bytes(size) for key, size in found.items() if size}
 
 
 def cards(config: Mapping[str, str]) -> dict[int, dict[str, str]]:
-    """The network cards by number, each as its properties (``model`` and ``macaddr`` among them)."""
+    """The network cards by number, each as its properties (``model`` and ``macaddr`` among them: "veth" in containers)."""
     found: dict[int, dict[str, str]] = {}
     for key, value in config.items():
         if _CARD.fullmatch(key):
@@ -63,6 +72,9 @@ def cards(config: Mapping[str, str]) -> dict[int, dict[str, str]]:
 
 
 def _card(parts: dict[str, str]) -> dict[str, str]:
+    if "name" in parts or "hwaddr" in parts:
+        mac = {"macaddr": parts["hwaddr"]} if "hwaddr" in parts else {}
+        return {**{key: value for key, value in parts.items() if key not in {"", "hwaddr"}}, "model": "veth", **mac}
     models = {key: value for key, value in parts.items() if value.count(":") == 5 and key != "macaddr"}  # noqa: PLR2004 - a MAC address
     if models:
         model, mac = next(iter(models.items()))
@@ -71,6 +83,7 @@ def _card(parts: dict[str, str]) -> dict[str, str]:
     return {**{key: value for key, value in parts.items() if key}, "model": parts.get("model", parts.get("", ""))}
 
 
-def _bytes(text: str) -> int:
+def size_bytes(text: str) -> int:
+    """``256M`` in bytes; 0 for what is no size."""
     match = _SIZE.fullmatch(text)
     return int(float(match[1]) * _FACTOR[match[2]]) if match else 0

@@ -37,7 +37,8 @@ class Neutralised:
     """The decision on one guest.
 
     ``overrides`` go into the restore call, ``afterwards`` into a configuration call before power-on (value "" removes
-    the key); ``refusals`` say what forbids the drill; ``kept`` what is left as archived on purpose.
+    the key); ``refusals`` say what forbids the drill; ``kept`` what is left as archived on purpose; ``removed`` are keys
+    that the restore itself leaves out, and that must not be found in the copy.
     """
 
     overrides: Mapping[str, str]
@@ -45,6 +46,7 @@ class Neutralised:
     changes: tuple[Change, ...]
     refusals: tuple[str, ...]
     kept: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
 
 
 def neutralise(config: Found, *, source: int, run: str, volid: str, bridge: str) -> Neutralised:
