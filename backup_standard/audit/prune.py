@@ -80,9 +80,11 @@ def _apply(
     periods: Callable[[int], Mapping[str, tuple[int, ...]]],
 ) -> None:
     """Let one keep rule mark what earlier rules left unmarked."""
+    if count <= 0:
+        return
     covered = {periods(index)[rule] for index, mark in found.items() if mark is Mark.KEEP}
     own: set[tuple[int, ...]] = set()
-    for index in newest_first if count > 0 else ():
+    for index in newest_first:
         period = periods(index)[rule]
         if index in found or period in covered:
             continue

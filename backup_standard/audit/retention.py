@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from backup_standard.audit import prune
@@ -57,7 +58,16 @@ class Window:
 
 def simulate(runs: Sequence[Run], zone: ZoneInfo) -> Window:
     """Back up and prune at every run, oldest first; the smallest window of the last nights (all zero without runs)."""
-    runs = sorted(runs, key=lambda run: run.at)[-MOST_RUNS:]
+    in_order = sorted(runs, key=lambda run: run.at)[-MOST_RUNS:]
+    counts = {id(run.retention): tuple(sorted(run.retention.keep.items())) for run in in_order}
+    return _simulated(tuple((run.at, counts[id(run.retention)], run.retention.removes) for run in in_order), zone)
+
+
+@lru_cache(maxsize=256)
+def _simulated(planned: tuple[tuple[int, tuple[tuple[str, int], ...], bool], ...], zone: ZoneInfo) -> Window:
+    """The same of plain values, once for all guests that are backed up and pruned alike."""
+    retentions = {(keep, removes): Retention(dict(keep), "", removes) for _, keep, removes in planned}
+    runs = [Run(at, retentions[keep, removes]) for at, keep, removes in planned]
     settled = runs[-1].at - STEADY_NIGHTS * 86400 if runs else 0
     points: list[int] = []
     smallest: Window | None = None

@@ -62,12 +62,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if run is None or metafunc.definition.get_closest_marker("rule") is None:
         return
     for name in SUBJECTS.keys() & set(metafunc.fixturenames):
-        subjects = _subjects(run.site, name)
+        subjects = subjects_of(run.site, name)
         ids = ["no-subject" if isinstance(one, Missing) else SUBJECTS[name][1](one) for one in subjects]
         metafunc.parametrize(name, subjects, ids=ids, indirect=True)
 
 
-def _subjects(site: Site, name: str) -> Sequence[Any]:
+def subjects_of(site: Site, name: str) -> Sequence[Any]:
+    """What a fixture gives rules to judge; one that is missing, with the reason, where there is nothing."""
     find, _, nothing = SUBJECTS[name]
     try:
         return find(site) or [Missing(NoSubject(f"there is nothing to judge: {nothing}"))]
