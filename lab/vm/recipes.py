@@ -16,19 +16,25 @@ LEAD = MIB
 
 NODE_PACKAGES = (
     *BASE_PACKAGES,
+    "btrfs-progs",
     "busybox-static",
     "chrony",
     "cron",
+    "cryptsetup-bin",
     "e2fsprogs",
+    "fdisk",
     "iputils-ping",
     "lvm2",
+    "mdadm",
     "nftables",
     "openssh-client",
     "procps",
     "python3",
     "smartmontools",
     "socat",
+    "sudo",
     "systemd-journal-remote",
+    "thin-provisioning-tools",
     "tzdata",
 )
 GUEST_PACKAGES = (*BASE_PACKAGES, "iputils-ping", "qemu-guest-agent")
@@ -94,6 +100,10 @@ MASKED_ON_NODE = (
     "smartd.service",
     "lvm2-monitor.service",
     "blk-availability.service",
+    "mdcheck_continue.timer",
+    "mdcheck_start.timer",
+    "mdmonitor-oneshot.timer",
+    "mdmonitor.service",
 )
 WANTED: Mapping[str, tuple[str, ...]] = {
     "node": (
