@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from backup_standard.drill import names, window
+from backup_standard.collect import window
+from backup_standard.drill import names
 from backup_standard.drill.plan import DrillPlan
 from backup_standard.drill.ports import Reader, Shell
 from backup_standard.errors import ApiError, MissingPrivilege, Refused
@@ -124,8 +125,9 @@ def _space(plan: DrillPlan, api: Reader) -> Iterator[str]:
     if not status.get("active"):
         yield f"storage {plan.storage} is not active on {plan.node}"
         return
-    if "images" not in str(status.get("content", "")).split(","):
-        yield f"storage {plan.storage} does not hold guest disks (content {status.get('content')})"
+    content, what = ("rootdir", "containers") if plan.kind == "lxc" else ("images", "guest disks")
+    if content not in str(status.get("content", "")).split(","):
+        yield f"storage {plan.storage} does not hold {what} (content {status.get('content')})"
     copies = 2 if plan.clone_vmid and plan.template else 1
     thick = status.get("type") in _THICK
     needed = plan.disk_bytes * copies if thick else (plan.archive.size or 0 if plan.archive else 0)

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from backup_standard.drill import isolation, preflight, production, teardown, window
+from backup_standard.collect import window
+from backup_standard.drill import isolation, preflight, production, teardown
 from backup_standard.drill.claims import Claim, Owner
 from backup_standard.drill.gateway import Gateway
 from backup_standard.drill.guard import Ground as Granted

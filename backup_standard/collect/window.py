@@ -1,4 +1,4 @@
-"""When a drill may run: never near the nightly backups. Moments are epoch seconds, by the node's clock."""
+"""When a drill or the reading of an archive may begin: never near the nightly backups. Moments are epoch seconds, by the node's clock."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from backup_standard.model import BackupJob
 
 QUIET_BEFORE = dt.timedelta(minutes=30)
-"""Drills stay out this long before a planned run."""
+"""How long before a planned run nothing of ours goes on."""
 STARTING = dt.timedelta(minutes=3)
 """How long after its planned time a run may take to appear among the tasks."""
 
 
 def conflict(jobs: Iterable[BackupJob], *, now: float, estimate: dt.timedelta, say: dt.tzinfo) -> str:
-    """Why a drill may not start now, or "". ``estimate`` is how long it may take, ``say`` the zone to name times in.
+    """Why nothing may begin now, or "". ``estimate`` is how long it may take, ``say`` the zone to name times in.
 
     A job that takes all guests, or a pool's, would back the temporary guest up: its run must not begin before the end.
     """
@@ -25,5 +25,5 @@ def conflict(jobs: Iterable[BackupJob], *, now: float, estimate: dt.timedelta, s
         for run in job.runs:
             if run - ahead.total_seconds() <= now < run + STARTING.total_seconds():
                 start = dt.datetime.fromtimestamp(run, tz=say).strftime("%H:%M")
-                return f"{job} runs at {start}; a drill that begins now could meet it"
+                return f"{job} runs at {start}; what begins now could meet it"
     return ""
