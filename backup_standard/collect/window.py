@@ -1,4 +1,4 @@
-"""When a drill or the reading of an archive may begin: never near the nightly backups. Moments are epoch seconds, by the node's clock."""
+"""When a drill or a reading of an archive may begin: never near the nightly backups. Moments are epoch seconds."""
 
 from __future__ import annotations
 
