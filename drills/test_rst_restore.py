@@ -77,6 +77,20 @@ def test_declared_services_start_within_the_rto(drill: Drill, evidence: Evidence
     assert services.ok, services.message
 
 
+@pytest.mark.declared("data")
+@pytest.mark.rule(id="RST-06", level="must", tag="added")
+def test_data_is_what_was_backed_up_and_no_older_than_the_rpo(drill: Drill, evidence: Evidence) -> None:
+    """The restored data is what was backed up, and its last heartbeat before the backup is no older than the RPO.
+
+    Rationale: a guest that boots and serves may still have come back without the client's data, or with last month's.
+    Remedy: look at the named file in guest {drill.plan.vmid}; check that its disk is in the backup (TGT-04)
+    """
+    data = drill.step("data")
+    evidence(**data.observed)
+
+    assert data.ok, data.message
+
+
 @pytest.mark.rule(id="RST-07", level="must", tag="standard")
 def test_temporary_guest_is_deleted_and_production_is_as_before(drill: Drill, evidence: Evidence) -> None:
     """The temporary guest is deleted after validation, and production is exactly as before.

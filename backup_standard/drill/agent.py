@@ -31,13 +31,13 @@ class Agent:
             raise
         return True
 
-    def run(self, argv: Sequence[str], *, timeout: float = 60.0) -> Ran:
+    def run(self, argv: Sequence[str], *, timeout: float = 60.0, stdin: str = "") -> Ran:
         """Run a command in the guest as its agent's account (root) and wait; ``timeout`` in seconds.
 
         A program that does not exist makes the real API fail with 596 and no text, so it counts as exit status 127.
         """
         try:
-            pid = self.execute(argv)
+            pid = self.execute(argv, stdin)
         except (ApiError, ConnectionFailed) as problem:
             if "(596 " in str(problem) or "execute child process" in str(problem):
                 return Ran(127, "", f"{argv[0]}: not found")
@@ -66,9 +66,10 @@ class Agent:
             if entry["name"] != "lo"
         }
 
-    def execute(self, command: Sequence[str]) -> int:
-        """Start a program in the guest; returns its process id."""
-        started = self.api.write("POST", self._path("exec"), {"command": list(command)})
+    def execute(self, command: Sequence[str], stdin: str = "") -> int:
+        """Start a program in the guest, with a text as its input; returns its process id."""
+        given = {"input-data": stdin} if stdin else {}
+        started = self.api.write("POST", self._path("exec"), {"command": list(command), **given})
         return int(started["pid"])
 
     def status(self, pid: int) -> dict[str, Any]:

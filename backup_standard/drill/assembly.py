@@ -8,6 +8,7 @@ from pathlib import Path
 import websocket
 
 from backup_standard.drill.claims import Claim, Claims
+from backup_standard.drill.course import Tools
 from backup_standard.drill.door import run_on
 from backup_standard.drill.guard import Ground, Guard
 from backup_standard.drill.names import Reserved
@@ -15,7 +16,6 @@ from backup_standard.drill.ports import Shell
 from backup_standard.drill.preflight import Surroundings
 from backup_standard.drill.progress import Listener
 from backup_standard.drill.screen import Open, Websocket
-from backup_standard.drill.steps import Tools
 from backup_standard.errors import OperatorError
 from backup_standard.hosts import SshClient, node_client
 from backup_standard.inventory.drills import DrillSection

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from backup_standard import waiting
 from backup_standard.drill import guestconfig
 from backup_standard.drill.agent import Agent
 from backup_standard.drill.ports import Ran, Writer
+from backup_standard.drill.posix import POSIX
 from backup_standard.errors import Refused
-
-EVIDENCE = ("cat", "/proc/sys/kernel/random/boot_id", "/proc/uptime")
-"""Read in the guest: which boot this is, and how long ago it began."""
 
 CLOCK_TOLERANCE = 5.0
 """Seconds by which the guest's uptime may exceed the time since power-on (its clock is its own)."""
@@ -52,11 +50,13 @@ def wait_until_up(
     by_ssh: Callable[[], Ran | None],
     timeout: float,
     tick: Callable[[float], None],
+    evidence: Sequence[str] = POSIX.evidence,
 ) -> Booted:
     """Wait for the agent, or for a login where no agent answers; then ask the guest for its boot id and uptime.
 
-    ``by_ssh`` runs :data:`EVIDENCE` over SSH and returns None while nobody can log in. NotBooted when the guest stops,
-    when nothing answers in time, or when what answers was up before power-on.
+    ``evidence`` prints both (see :class:`~backup_standard.drill.dialect.Dialect`). ``by_ssh`` runs it over SSH and
+    returns None while nobody can log in. NotBooted when the guest stops, when nothing answers in time, or when what
+    answers was up before power-on.
     """
     powered, seen = time.monotonic(), _Seen(agent, has_agent=has_agent, by_ssh=by_ssh)
     try:
@@ -69,7 +69,7 @@ def wait_until_up(
         )
     except waiting.NotReady as problem:
         raise NotBooted(str(problem)) from None
-    said = agent.run(EVIDENCE) if rung == "agent" else seen.said
+    said = agent.run(evidence) if rung == "agent" else seen.said
     since = time.monotonic() - powered
     boot_id, uptime = parse_evidence(said)
     if uptime > since + CLOCK_TOLERANCE:
@@ -78,7 +78,7 @@ def wait_until_up(
 
 
 def parse_evidence(said: Ran) -> tuple[str, float]:
-    """Boot id and uptime in seconds from the output of :data:`EVIDENCE`; NotBooted when it is something else."""
+    """Boot id and uptime in seconds from what the evidence printed; NotBooted when it is something else."""
     words = said.stdout.split()
     try:
         return words[0], float(words[1])

@@ -47,40 +47,12 @@ class SshSession:
 
 
 @dataclass(frozen=True)
-class SshDoor:
-    """The door of one guest; see :class:`backup_standard.drill.ports.Door`."""
+class GatewayPorts:
+    """The ports of one guest; see :class:`backup_standard.drill.ports.Ports`."""
 
     node: SshClient
     namespace: str
     address: str
-    account: Account
-    host_key: str
-    port: int = 22
-
-    @property
-    def user(self) -> str:
-        """The account's name."""
-        return self.account.user
-
-    @property
-    def method(self) -> str:
-        """How the account proves itself."""
-        return "password" if self.account.password else "key"
-
-    def enter(self) -> SshSession:
-        """Log in as the inventory says."""
-        return self._enter(self.account)
-
-    def enter_wrongly(self, means: str) -> SshSession:
-        """Try a fresh random password, or a key made for this one try."""
-        if means == "password":
-            wrong = Secret(secrets.token_urlsafe(18))
-            return self._enter(replace(self.account, key=None, password=wrong))
-        with tempfile.TemporaryDirectory(prefix="drill-") as folder:
-            key = Path(folder) / "unknown_key"
-            key.touch(mode=0o600)
-            key.write_bytes(_unknown_key())
-            return self._enter(replace(self.account, key=key, password=None))
 
     def exchange(
         self, port: int, request: bytes, *, enough: Callable[[bytes], bool] | None = None, timeout: float = 10.0
@@ -111,6 +83,45 @@ class SshDoor:
     def _socat(self, port: int) -> tuple[str, ...]:
         target = f"[{self.address}]" if ":" in self.address else self.address
         return ("ip", "netns", "exec", self.namespace, "socat", "-", f"TCP:{target}:{port}")
+
+
+@dataclass(frozen=True)
+class SshDoor(GatewayPorts):
+    """The SSH server of one guest; see :class:`backup_standard.drill.ports.Door`."""
+
+    account: Account
+    host_key: str
+    port: int = 22
+
+    @property
+    def user(self) -> str:
+        """The account's name."""
+        return self.account.user
+
+    @property
+    def method(self) -> str:
+        """How the account proves itself."""
+        return "password" if self.account.password else "key"
+
+    @property
+    def wrong_means(self) -> Sequence[str]:
+        """Both are tried, whichever the account uses."""
+        return ("key", "password")
+
+    def enter(self) -> SshSession:
+        """Log in as the inventory says."""
+        return self._enter(self.account)
+
+    def enter_wrongly(self, means: str) -> SshSession:
+        """Try a fresh random password, or a key made for this one try."""
+        if means == "password":
+            wrong = Secret(secrets.token_urlsafe(18))
+            return self._enter(replace(self.account, key=None, password=wrong))
+        with tempfile.TemporaryDirectory(prefix="drill-") as folder:
+            key = Path(folder) / "unknown_key"
+            key.touch(mode=0o600)
+            key.write_bytes(_unknown_key())
+            return self._enter(replace(self.account, key=key, password=None))
 
     def _enter(self, account: Account) -> SshSession:
         client = guest_client(self.node, self.namespace, self.address, account, self.host_key, port=self.port)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from backup_standard.drill import production, screen, steps, teardown
+from backup_standard.drill.course import FINDINGS, Course, Observed, Tools, Wrong
 from backup_standard.drill.door import SshSession
 from backup_standard.drill.plan import DrillPlan
 from backup_standard.drill.record import DrillRecord, Outcome, StepResult
-from backup_standard.drill.steps import Course, Observed, Tools
 from backup_standard.errors import ConnectionFailed, NotRun, OperatorError
 from backup_standard.hosts import Recorder, agent_host
 
@@ -23,8 +23,9 @@ STEPS: Mapping[str, Step] = {
     "login": steps.log_in,
     "network": steps.check_network,
     "services": steps.check_services,
+    "data": steps.check_data,
 }
-"""The steps before the teardown, in their order."""
+"""The steps before the teardown, in their order; ``data`` only where the inventory declares some."""
 
 TEARDOWN = "teardown"
 SCREENS = "artefacts"
@@ -45,6 +46,9 @@ class Drill:
             rto_seconds=plan.rto.total_seconds() if plan.rto else None,
         )  # fmt: skip
         self.course = Course(plan, tools, self.record)
+        self._steps = {name: step for name, step in STEPS.items() if name != "data" or plan.settings.data}
+        if "data" not in self._steps:
+            self.record.not_proven.append(f"the data: guests.{plan.vmid}.drill.data declares none")
         self.remains: list[teardown.Remains] = []
         self._problems: dict[str, OperatorError] = {}
 
@@ -95,14 +99,16 @@ class Drill:
         try:
             self._tear_down()
         finally:
-            for name in STEPS:
+            for name in self._steps:
                 if name not in self.record.steps:
                     self._note(name, Outcome.NOT_RUN, 0.0, {}, "it was not asked for")
             self.record.finished = dt.datetime.now(dt.UTC)
             self.record.append_to(self.tools.folder)
 
     def _run_up_to(self, name: str) -> None:
-        for step, run in STEPS.items():
+        if name not in self._steps:
+            raise NotRun(f"guests.{self.plan.vmid}.drill.data declares no data")
+        for step, run in self._steps.items():
             if step not in self.record.steps:
                 self._run(step, run)
             if step == name:
@@ -117,7 +123,7 @@ class Drill:
         started = time.monotonic()
         try:
             observed = run(self.course)
-        except steps.FINDINGS as problem:
+        except FINDINGS as problem:
             seconds = time.monotonic() - started
             outcome = Outcome.FAILED
             if isinstance(problem, ConnectionFailed):
@@ -171,8 +177,14 @@ class Drill:
         if self.course.restored is None or "boot" not in self.record.steps:
             self.record.screenshot_reason = "the guest was never powered on"
             return
+        wanted = self.plan.settings.screen
+        if wanted == "no" or self.plan.kind == "lxc":
+            self.record.screenshot_reason = screen.NO_SCREEN if wanted == "yes" else screen.LEFT_OUT
+            return
         with self.course.phase("screen"):
-            taken = screen.capture(self.tools.api, self.tools.open_websocket, self.plan.node, self.course.vmid)
+            taken = screen.capture(
+                self.tools.api, self.tools.open_websocket, self.plan.node, self.course.vmid, blur=wanted == "blurred"
+            )
         self.record.screenshot_reason = taken.reason
         if taken.png:
             path = self.tools.folder / SCREENS / f"screen-{self.plan.vmid}.png"
@@ -182,4 +194,4 @@ class Drill:
 
 
 def _observed(problem: BaseException) -> dict[str, Any]:
-    return problem.observed if isinstance(problem, steps.Wrong) else {}
+    return problem.observed if isinstance(problem, Wrong) else {}

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from backup_standard import waiting
-from backup_standard.drill.ports import Ran
-
-Run = Callable[[Sequence[str]], Ran]
+from backup_standard.drill.dialect import NOT_FOUND, Dialect, Run
+from backup_standard.drill.posix import POSIX
 
 NODE_PORTS = (8006, 22)
 """What a Proxmox node answers on: API and SSH."""
-_NOT_FOUND = frozenset({126, 127})
 NO_PING = "not shown: the guest has no ping"
 _MOST_NEIGHBOURS = 3
 
@@ -88,14 +86,16 @@ def parse_ip_addr(text: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def check_gateway(ping_guest: Callable[[], bool], run: Run, expected: Expected, *, timeout: float) -> dict[str, Any]:
+def check_gateway(
+    ping_guest: Callable[[], bool], run: Run, expected: Expected, *, timeout: float, dialect: Dialect = POSIX
+) -> dict[str, Any]:
     """Pings both ways between guest and gateway. Returns what was shown; NetworkFailed when one is unanswered."""
     try:
         waiting.until(ping_guest, timeout=timeout, what=f"guest {expected.address} answers a ping of its gateway")
     except waiting.NotReady as problem:
         raise NetworkFailed(str(problem)) from None
-    back = run(("ping", "-c", "1", "-W", "2", "-n", expected.gateway))
-    if back.rc in _NOT_FOUND:
+    back = run(dialect.ping(expected.gateway, patience=2))
+    if back.rc in NOT_FOUND:
         return {"gateway_to_guest": "ping answered", "guest_to_gateway": NO_PING}
     if back.rc != 0:
         raise NetworkFailed(f"the guest gets no answer from its gateway {expected.gateway}")
@@ -109,14 +109,14 @@ class Unreached(NamedTuple):
     untried: list[str]
 
 
-def check_unreachable(run: Run, production: Production) -> Unreached:
+def check_unreachable(run: Run, production: Production, dialect: Dialect = POSIX) -> Unreached:
     """Try production from inside the guest; NetworkFailed names what answered."""
     tried, answered, unable = [], [], []
-    for what, argv in _attempts(production):
+    for what, argv in _attempts(production, dialect):
         ran = run(argv)
         if ran.rc == 0:
             answered.append(what)
-        elif ran.rc in _NOT_FOUND:
+        elif ran.rc in NOT_FOUND:
             unable.append(what)
         else:
             tried.append(what)
@@ -139,10 +139,9 @@ def not_proven(seen: Mapping[str, Any], unreached: Unreached) -> list[str]:
     return gaps
 
 
-def _attempts(production: Production) -> Iterable[tuple[str, Sequence[str]]]:
+def _attempts(production: Production, dialect: Dialect) -> Iterable[tuple[str, Sequence[str]]]:
     for address in production.node:
         for port in NODE_PORTS:
-            device = f"/dev/tcp/{ipaddress.ip_address(address)}/{port}"
-            yield f"node {address} port {port}", ("timeout", "3", "bash", "-c", f"exec 3<>{device}")
+            yield f"node {address} port {port}", dialect.connect(address, port)
     for address in production.guests:
-        yield f"guest {address}", ("ping", "-c", "1", "-W", "1", "-n", address)
+        yield f"guest {address}", dialect.ping(address, patience=1)

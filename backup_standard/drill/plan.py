@@ -13,6 +13,7 @@ from backup_standard.inventory.schema import GuestSection, Inventory
 from backup_standard.model import Archive, Facts, Gap, Guest, GuestKind
 from backup_standard.model.dumps import DumpFolder
 from backup_standard.quantities import say_size
+from backup_standard.standard import RPO
 
 COVERED_ROLES = frozenset({"golden-template", "docker-host", "dns", "monitoring"})
 """Roles whose drill exists."""
@@ -40,6 +41,7 @@ class DrillPlan:
     pool: str | None
     settings: DrillOfGuest
     rto: dt.timedelta | None = None
+    rpo: dt.timedelta = RPO
     template: bool = False
     clone_vmid: int | None = None
     refusal: str = ""
@@ -136,6 +138,7 @@ def _drill(inventory: Inventory, guest: Guest, facts: Facts, *, temporary: int, 
         vmid=guest.vmid, name=guest.name, role=section.role, kind=str(guest.kind), node=guest.node,
         temporary_vmid=temporary, archive=archive, disk_bytes=guestconfig.disk_bytes(guest.config),
         storage=ground.storage, bridge=ground.bridge, pool=ground.pool, settings=section.drill, rto=section.rto,
+        rpo=section.rpo or inventory.policy.rpo,
         template=guest.template, clone_vmid=clone, refusal=refusal,
     )  # fmt: skip
 

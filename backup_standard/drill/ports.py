@@ -60,26 +60,8 @@ class Session(Protocol):
         ...
 
 
-class Door(Protocol):
-    """The guest's SSH server, reached from inside the drill gateway. Its host key is checked at each call."""
-
-    @property
-    def user(self) -> str:
-        """The account's name."""
-        ...
-
-    @property
-    def method(self) -> str:
-        """How the account proves itself: "key" or "password"."""
-        ...
-
-    def enter(self) -> Session:
-        """Log in as the inventory says. LoginRefused, or ConnectionFailed while nobody answers."""
-        ...
-
-    def enter_wrongly(self, means: str) -> Session:
-        """Try to log in with a credential nobody has, a "key" or a "password"; LoginRefused is what should come."""
-        ...
+class Ports(Protocol):
+    """TCP ports of the guest, reached from inside the drill gateway."""
 
     def exchange(
         self, port: int, request: bytes, *, enough: Callable[[bytes], bool] | None = None, timeout: float = 10.0
@@ -93,4 +75,31 @@ class Door(Protocol):
 
     def is_open(self, port: int) -> bool:
         """Whether a TCP port of the guest accepts a connection from the gateway."""
+        ...
+
+
+class Door(Protocol):
+    """The way in to a guest: its SSH server behind the drill gateway (whose host key is checked), or its agent."""
+
+    @property
+    def user(self) -> str:
+        """The account's name."""
+        ...
+
+    @property
+    def method(self) -> str:
+        """How the account proves itself."""
+        ...
+
+    @property
+    def wrong_means(self) -> Sequence[str]:
+        """The kinds of credential that a wrong one can be tried of: "key", "password"."""
+        ...
+
+    def enter(self) -> Session:
+        """Log in as the inventory says. LoginRefused, or ConnectionFailed while nobody answers."""
+        ...
+
+    def enter_wrongly(self, means: str) -> Session:
+        """Try to log in with a credential nobody has, a "key" or a "password"; LoginRefused is what should come."""
         ...

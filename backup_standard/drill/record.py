@@ -59,6 +59,8 @@ class DrillRecord:
     """The record of one drill; grows while it runs. Sizes in bytes, times in seconds, moments in UTC.
 
     ``bytes`` is the data restored (disk bytes, by the task log), ``mb_per_s`` that over the restore's time in MB (10⁶).
+    ``data_age_seconds`` is the measured RPO: how long before the drill the oldest heartbeat was written. ``drift`` is
+    how production's configuration differs from the archive's today.
     """
 
     guest: int
@@ -79,10 +81,12 @@ class DrillRecord:
     mb_per_s: float | None = None
     recovery_seconds: float | None = None
     rto_seconds: float | None = None
+    data_age_seconds: float | None = None
     screenshot: str | None = None
     screenshot_reason: str = ""
     isolation: dict[str, Any] = field(default_factory=dict)
     neutralised: list[str] = field(default_factory=list)
+    drift: list[str] = field(default_factory=list)
     not_proven: list[str] = field(default_factory=list)
     production_before: dict[str, Any] = field(default_factory=dict)
     production_after: dict[str, Any] = field(default_factory=dict)

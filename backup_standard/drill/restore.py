@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backup_standard.drill import guestconfig
+from backup_standard.drill import configuration, guestconfig
 from backup_standard.drill.claims import Claims
 from backup_standard.drill.neutralise import Neutralised, neutralise
 from backup_standard.drill.plan import DrillPlan
@@ -114,8 +114,9 @@ def look(api: Reader, node: str, restored: Restored, archived: Mapping[str, str]
         if key != "description" and not _same(key, config.get(key, ""), value)
     ]
     leftovers = [f"{key} is a volume from before: {value}" for key, value in config.items() if key.startswith("unused")]
+    changed = configuration.losses(archived, config)
     pending = [item["key"] for item in api.get(f"{path}/pending") if "pending" in item or "delete" in item]
-    return [*missing, *differing, *leftovers, *(f"the change of {key} is pending" for key in pending)]
+    return [*missing, *differing, *changed, *leftovers, *(f"the change of {key} is pending" for key in pending)]
 
 
 def _clone(

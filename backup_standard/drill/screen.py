@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 from backup_standard import waiting
 from backup_standard.drill import png, rfb
+from backup_standard.drill.blur import blurred
 from backup_standard.drill.ports import Writer
 from backup_standard.errors import OperatorError
 
@@ -48,8 +49,18 @@ class Screen:
     reason: str = ""
 
 
-def capture(api: Writer, open_websocket: Open, node: str, vmid: int, *, patience: float = PATIENCE) -> Screen:
-    """Take a picture of the console; never raises for what a site may forbid or lack."""
+BLURRED = "blurred, as the inventory says (drill.screen: blurred)"
+LEFT_OUT = "left out, as the inventory says (drill.screen: no)"
+NO_SCREEN = "a container has no screen"
+
+
+def capture(
+    api: Writer, open_websocket: Open, node: str, vmid: int, *, blur: bool = False, patience: float = PATIENCE
+) -> Screen:
+    """Take a picture of the console; never raises for what a site may forbid or lack.
+
+    With ``blur`` the clear picture is given up at once: what is returned shows that there is something, not what.
+    """
     last: list[rfb.Picture] = []
 
     def look() -> bool:
@@ -67,8 +78,10 @@ def capture(api: Writer, open_websocket: Open, node: str, vmid: int, *, patience
             raise
         return Screen(None, f"the console's websocket failed: {problem}")
     picture = last[0]
-    blank = "the console shows nothing" if png.is_blank(picture.rgb) else ""
-    return Screen(png.encode(picture.width, picture.height, picture.rgb), blank)
+    told = "the console shows nothing" if png.is_blank(picture.rgb) else ""
+    if blur:
+        picture, told = blurred(picture), told or BLURRED
+    return Screen(png.encode(picture.width, picture.height, picture.rgb), told)
 
 
 def _picture(api: Writer, open_websocket: Open, node: str, vmid: int) -> rfb.Picture:

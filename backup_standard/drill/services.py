@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
-import random
-import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from backup_standard import waiting
-from backup_standard.drill.ports import Door, Ran
+from backup_standard.drill.dialect import Dialect, Run, Unreadable, said
+from backup_standard.drill.dns import dns_failure
+from backup_standard.drill.http import http_failure
+from backup_standard.drill.ports import Ports
+from backup_standard.drill.posix import POSIX
 from backup_standard.errors import ConnectionFailed
-from backup_standard.inventory.drills import DnsCheck, HttpCheck, ServiceCheck
-
-Run = Callable[[Sequence[str]], Ran]
+from backup_standard.inventory.checks import CommandCheck, ServiceCheck, SqlCheck
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,8 @@ class Probes:
 
     as_root: Run | None
     as_user: Run | None
-    door: Door | None
+    door: Ports | None
+    dialect: Dialect = POSIX
 
     @property
     def inside(self) -> Run:
@@ -34,11 +33,29 @@ class Probes:
         return run
 
     @property
-    def ports(self) -> Door:
+    def ports(self) -> Ports:
         """The way to the guest's ports."""
         if self.door is None:
             raise ConnectionFailed("the guest's ports are out of reach without a drill gateway")
         return self.door
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of one declared service: ``wrong`` is empty when it is as declared, ``expected`` why it need not be."""
+
+    wrong: str = ""
+    expected: str = ""
+
+    @property
+    def fails(self) -> bool:
+        """Whether this makes the row fail."""
+        return bool(self.wrong) and not self.expected
+
+    def __str__(self) -> str:
+        if not self.wrong:
+            return "ok"
+        return f"{self.wrong} (expected under isolation: {self.expected})" if self.expected else self.wrong
 
 
 def say(check: ServiceCheck) -> str:
@@ -47,6 +64,10 @@ def say(check: ServiceCheck) -> str:
         return f"http {check.http.url}"
     if check.dns:
         return f"dns {check.dns.name}"
+    if check.sql:
+        return f"{check.sql.client} {check.sql.query}"
+    if command := check.as_command():
+        return f"command {command.run}"
     key, value = next((key, value) for key, value in check if value is not None)
     return f"{key} {value}"
 
@@ -54,42 +75,67 @@ def say(check: ServiceCheck) -> str:
 def failure(check: ServiceCheck, probes: Probes) -> str:
     """One look at one declared service: "" when it is as declared, else what is wrong."""
     try:
-        if check.unit:
-            return _unit(check.unit, probes.inside)
-        if check.container:
-            return _container(check.container, probes.inside)
-        if check.command:
-            return _command(check.command, probes.inside)
-        if check.port:
-            return "" if probes.ports.is_open(check.port) else f"port {check.port} does not answer"
-        return http_failure(check.http, probes.ports) if check.http else _dns(check, probes.ports)
+        return _look(check, probes)
     except ConnectionFailed as problem:
         return problem.what
+    except (Unreadable, waiting.NotReady) as problem:
+        return str(problem)
+
+
+def _look(check: ServiceCheck, probes: Probes) -> str:
+    if check.http or check.dns or check.port:
+        return _from_outside(check, probes.ports)
+    if check.unit:
+        return _unit(check.unit, probes)
+    if check.container:
+        return _container(check.container, probes.inside)
+    return _sql(check.sql, probes) if check.sql else _command(check.as_command(), probes)
+
+
+def _from_outside(check: ServiceCheck, door: Ports) -> str:
+    if check.http:
+        return http_failure(check.http, door)
+    if check.dns:
+        return dns_failure(check.dns, door)
+    return "" if door.is_open(check.port or 0) else f"port {check.port} does not answer"
 
 
 def check_all(
     checks: Sequence[ServiceCheck], probes: Probes, *, timeout: float, tick: Callable[[str, float], None],
-) -> dict[str, str]:  # fmt: skip
-    """Wait for every declared service; returns "" or what is wrong for each, in the declared order."""
-    found: dict[str, str] = {}
-    for check in checks:
-        what = say(check)
-        try:
-            waiting.until(
-                lambda check=check: failure(check, probes),  # type: ignore[misc]
-                ready=lambda wrong: wrong == "",
-                timeout=timeout,
-                what=what,
-                tick=lambda _wrong, elapsed, what=what: tick(what, elapsed),  # type: ignore[misc]
-            )
-            found[what] = ""
-        except waiting.NotReady:
-            found[what] = failure(check, probes)
-    return found
+) -> dict[str, Finding]:  # fmt: skip
+    """Wait for every declared service, then look once at those that may fail here; results in the declared order.
+
+    ``timeout`` in seconds for each.
+    """
+    found = [Finding()] * len(checks)
+    for place, check in sorted(enumerate(checks), key=lambda one: bool(one[1].expected_under_isolation)):
+        expected = check.expected_under_isolation or ""
+        wrong = failure(check, probes) if expected else _wait(check, probes, timeout=timeout, tick=tick)
+        found[place] = Finding(wrong, expected)
+    return dict(zip(_named(checks), found, strict=True))
 
 
-def _unit(unit: str, run: Run) -> str:
-    state = run(("systemctl", "is-active", unit)).stdout.strip()
+def _named(checks: Sequence[ServiceCheck]) -> list[str]:
+    """Each check in words; of several that read alike, the later ones with their number."""
+    words = [say(check) for check in checks]
+    return [word if word not in words[:place] else f"{word} (number {place + 1})" for place, word in enumerate(words)]
+
+
+def _wait(check: ServiceCheck, probes: Probes, *, timeout: float, tick: Callable[[str, float], None]) -> str:
+    try:
+        return waiting.until(
+            lambda: failure(check, probes),
+            ready=lambda wrong: wrong == "",
+            timeout=timeout,
+            what=say(check),
+            tick=lambda _wrong, elapsed: tick(say(check), elapsed),
+        )
+    except waiting.NotReady:
+        return failure(check, probes)
+
+
+def _unit(unit: str, probes: Probes) -> str:
+    state = probes.dialect.unit_state(probes.inside, unit)
     return "" if state == "active" else f"unit {unit} is {state or 'not there'}"
 
 
@@ -99,77 +145,20 @@ def _container(name: str, run: Run) -> str:
     return "" if ran.rc == 0 and state == "running" else f"container {name} is {state or 'not there'}"
 
 
-def _command(command: str, run: Run) -> str:
-    ran = run(("sh", "-c", command))
-    return "" if ran.rc == 0 else f"{command!r} ended with {ran.rc}: {(ran.stderr or ran.stdout).strip()[:200]}"
-
-
-def http_failure(check: HttpCheck, door: Door) -> str:
-    """One HTTP request from the gateway to the guest itself, whatever host its URL names: "" or what is wrong."""
-    url = urlsplit(check.url)
-    if url.scheme != "http":
-        return f"{check.url}: only http:// can be asked from the gateway so far"
-    path = (url.path or "/") + (f"?{url.query}" if url.query else "")
-    request = f"GET {path} HTTP/1.0\r\nHost: {url.netloc}\r\nConnection: close\r\n\r\n"
-    answer = door.exchange(url.port or 80, request.encode("latin-1"))
-    head, _blank, body = answer.partition(b"\r\n\r\n")
-    words = head.split(None, 2)
-    status = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
-    if status != check.status:
-        return f"{check.url} answers {status or 'no HTTP'}, not {check.status}"
-    if check.body and check.body not in body.decode("utf-8", "replace"):
-        return f"{check.url} does not contain {check.body!r}"
+def _command(command: CommandCheck | None, probes: Probes) -> str:
+    if command is None:
+        return "no check was declared"
+    ran = probes.inside(probes.dialect.line(command.run))
+    if ran.rc != command.status:
+        return f"{command.run!r} ended with {ran.rc}: {(ran.stderr or ran.stdout).strip()[:200]}"
+    if command.output is not None and command.output not in ran.stdout:
+        return f"{command.run!r} printed {ran.stdout.strip()[:200]!r}, which does not contain {command.output!r}"
     return ""
 
 
-def _dns(check: ServiceCheck, door: Door) -> str:
-    return dns_failure(check.dns, door) if check.dns else "no check was declared"
-
-
-def dns_failure(check: DnsCheck, door: Door) -> str:
-    """One DNS question over TCP from the gateway: "" or what is wrong."""
-    wanted = ipaddress.ip_address(check.answer)
-    query = dns_query(check.name, version=wanted.version)
-    answer = door.exchange(53, struct.pack(">H", len(query)) + query, enough=_whole_dns_message)
-    addresses = dns_addresses(answer[2:], query)
-    if str(wanted) in addresses:
-        return ""
-    return f"{check.name} is answered with {', '.join(addresses) or 'nothing'}, not {check.answer}"
-
-
-def _whole_dns_message(data: bytes) -> bool:
-    return len(data) > 2 and len(data) >= 2 + int(struct.unpack(">H", data[:2])[0])  # noqa: PLR2004 - the length
-
-
-def dns_query(name: str, *, version: int = 4) -> bytes:
-    """A question for the addresses of a name (RFC 1035)."""
-    labels = b"".join(bytes([len(label)]) + label.encode("idna") for label in name.rstrip(".").split("."))
-    kind = 1 if version == 4 else 28  # noqa: PLR2004 - A and AAAA
-    header = struct.pack(">HHHHHH", random.getrandbits(16), 0x0100, 1, 0, 0, 0)
-    return header + labels + b"\0" + struct.pack(">HH", kind, 1)
-
-
-def dns_addresses(message: bytes, query: bytes) -> list[str]:
-    """The addresses in an answer to that question; none when it is no answer to it."""
-    if len(message) < len(query) or message[:2] != query[:2]:
-        return []
-    count = struct.unpack(">H", message[6:8])[0]
-    offset, found = len(query), []
-    for _ in range(count):
-        offset = _skip_name(message, offset)
-        if offset + 10 > len(message):
-            break
-        kind, _klass, _ttl, length = struct.unpack(">HHIH", message[offset : offset + 10])
-        data = message[offset + 10 : offset + 10 + length]
-        if kind in {1, 28} and len(data) in {4, 16}:
-            found.append(str(ipaddress.ip_address(data)))
-        offset += 10 + length
-    return found
-
-
-def _skip_name(message: bytes, offset: int) -> int:
-    while offset < len(message) and message[offset]:
-        if message[offset] >= 0xC0:  # noqa: PLR2004 - a pointer ends the name
-            return offset + 2
-        offset += message[offset] + 1
-    return offset + 1
+def _sql(check: SqlCheck, probes: Probes) -> str:
+    ran = probes.inside(probes.dialect.sql(check, as_root=probes.as_root is not None))
+    if ran.rc != 0:
+        return f"{check.client} failed: {said(ran)}"
+    answer = ran.stdout.strip()
+    return "" if answer == check.answer.strip() else f"{check.client} answers {answer[:200]!r}, not {check.answer!r}"

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from backup_standard.inventory.checks import DataCheck, ServiceCheck
 from backup_standard.inventory.fields import Duration, HoldsSecret, SecretRef, Strict, Vmid
 
 
@@ -17,6 +18,9 @@ class Login(HoldsSecret):
     user: str
     key: str | None = Field(default=None, description="private key file")
     password: SecretRef | None = None
+    through: Literal["ssh", "agent"] = Field(
+        default="ssh", description="agent: for Windows guests without an SSH server; needs a password"
+    )
     port: int = 22
     host_key: str | None = Field(
         default=None, description="public host key, or file:PATH of it; default: read through the guest agent"
@@ -26,44 +30,13 @@ class Login(HoldsSecret):
     def _some_credential(self) -> Login:
         if self.key is None and self.password is None:
             raise ValueError("give key: FILE or password: REFERENCE")
-        return self
-
-
-class HttpCheck(Strict):
-    """An HTTP request to the guest itself."""
-
-    url: str
-    status: int = 200
-    body: str | None = Field(default=None, description="text that the body contains")
-
-
-class DnsCheck(Strict):
-    """A name that the guest's own DNS server answers."""
-
-    name: str
-    answer: str
-
-
-class ServiceCheck(Strict):
-    """One declared service; exactly one of the keys."""
-
-    unit: str | None = None
-    port: int | None = None
-    container: str | None = None
-    http: HttpCheck | None = None
-    dns: DnsCheck | None = None
-    command: str | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> ServiceCheck:
-        given = [key for key, value in self if value is not None]
-        if len(given) != 1:
-            raise ValueError("a service has exactly one of unit, port, container, http, dns, command")
+        if self.through == "agent" and self.password is None:
+            raise ValueError("a login through the agent needs password: REFERENCE")
         return self
 
 
 class DrillOfGuest(Strict):
-    """How one guest is drilled: temporary VMID, address, login, services, RTO."""
+    """How one guest is drilled: temporary VMID, address, login, services, data, screen."""
 
     vmid: Vmid | None = Field(default=None, description="temporary VMID; default: the next free one of the range")
     login: Login | None = None
@@ -75,6 +48,11 @@ class DrillOfGuest(Strict):
     boot_timeout: Duration = dt.timedelta(minutes=10)
     services: list[ServiceCheck] | Literal["none"] = Field(default_factory=list)
     services_reason: str | None = Field(default=None, description="why there are no services, where services: none")
+
+    data: list[DataCheck] = Field(default_factory=list, description="what shows that the data came back")
+    screen: Literal["yes", "no", "blurred"] = Field(
+        default="yes", description="no or blurred where the console may show a client's data"
+    )
 
     @model_validator(mode="after")
     def _none_needs_a_reason(self) -> DrillOfGuest:

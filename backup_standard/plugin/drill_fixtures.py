@@ -20,6 +20,7 @@ from backup_standard.drill.replay import ReplayedDrill
 from backup_standard.errors import OperatorError
 from backup_standard.evidence.folder import RunFolder
 from backup_standard.hosts import Recorder
+from backup_standard.plugin.drill_choice import MARKERS, chooses, chosen
 from backup_standard.plugin.session import Run, as_usage_error, is_worker, run_of
 from backup_standard.plugin.subjects import Missing, NoSubject
 
@@ -40,8 +41,9 @@ class DrilledGuest:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker of services modules, and make a polite kill an orderly end."""
-    config.addinivalue_line("markers", "role(name): a module of drills/ about guests of one role")
+    """Register the markers that choose guests, and make a polite kill an orderly end."""
+    for line in MARKERS.values():
+        config.addinivalue_line("markers", line)
     if _drilling(config) and threading.current_thread() is threading.main_thread():
         for polite in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(polite, _interrupt)
@@ -91,31 +93,26 @@ def _as_drilled(plan: Plan, earlier: RunFolder) -> Plan:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give drill rules the guests to drill; a services module only those of its role."""
+    """Give drill rules the guests to drill; a services module only those it is about."""
     plan = metafunc.config.stash.get(PLAN_KEY, None)
     if plan is None or "drill" not in metafunc.fixturenames:
         return
-    role = metafunc.definition.get_closest_marker("role")
-    guests: list[Any] = [
-        DrilledGuest(one.vmid, one.name) for one in plan.drills if role is None or one.role in role.args
-    ]
+    guests: list[Any] = [DrilledGuest(one.vmid, one.name) for one in chosen(metafunc.definition, plan.drills)]
     ids = [str(guest.vmid) for guest in guests]
-    if not guests and role is None:
+    if not guests and not chooses(metafunc.definition):
         guests, ids = [Missing(NoSubject("no guest of this site can be drilled"))], ["no-subject"]
     metafunc.parametrize("drill", guests, ids=ids, indirect=True, scope="session")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out services modules of roles that no drilled guest has."""
+    """Leave out services modules that no drilled guest is meant by."""
     if PLAN_KEY in config.stash:
         items[:] = [item for item in items if not _has_no_guest(item)]
 
 
 def _has_no_guest(item: pytest.Item) -> bool:
     skip = item.get_closest_marker("skip")
-    return (
-        item.get_closest_marker("role") is not None and skip is not None and "empty" in str(skip.kwargs.get("reason"))
-    )
+    return chooses(item) and skip is not None and "empty" in str(skip.kwargs.get("reason"))
 
 
 @pytest.fixture(scope="session")

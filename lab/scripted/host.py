@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from lab.hypervisor import CommandResult
-from lab.scripted import bridge, ip, posix, units
+from lab.scripted import bridge, contents, ip, posix, units
 from lab.scripted.files import Files, Filesystem
 from lab.scripted.network import Network
 from lab.scripted.shell import Context, Program, fail, not_scripted, run_argv, run_line
@@ -71,7 +71,15 @@ class ScriptedHost:
     programs: dict[str, Program] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.programs = {**posix.PROGRAMS, **units.PROGRAMS, **ip.PROGRAMS, **bridge.PROGRAMS, **self.programs}
+        own = self.programs
+        self.programs = {
+            **posix.PROGRAMS,
+            **contents.PROGRAMS,
+            **units.PROGRAMS,
+            **ip.PROGRAMS,
+            **bridge.PROGRAMS,
+            **own,
+        }
         self.files.makedirs("/etc")
         self.files.makedirs("/lib/systemd")
         self.files.makedirs("/sbin")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
@@ -228,14 +227,6 @@ def _realpath(context: Context, arguments: list[str]) -> CommandResult:
     return ok("".join(f"{real}\n" for _, real in found))
 
 
-def _sum(context: Context, arguments: list[str]) -> CommandResult:
-    try:
-        lines = [f"{hashlib.sha256(context.host.files.read(path)).hexdigest()}  {path}\n" for path in arguments]
-    except OSError as error:
-        return fail(1, f"sha256sum: {arguments[-1]}: {error.strerror}")
-    return ok("".join(lines))
-
-
 def _grep(context: Context, arguments: list[str]) -> CommandResult:
     """``grep -q PATTERN`` on the input: a plain word, ``^`` before it allowed."""
     if len(arguments) != 2 or arguments[0] not in {"-q", "-c"}:
@@ -276,7 +267,6 @@ PROGRAMS: dict[str, Program] = {
     "bash": _sh,
     "realpath": _realpath,
     "readlink": _realpath,
-    "sha256sum": _sum,
     "grep": _grep,
     "ping": _ping,
     "timeout": _through(1),

@@ -32,12 +32,15 @@ def _role(image: GuestImage, role: str) -> None:
         image.services["docker.service"] = image.services["containerd.service"] = "active"
         image.ports["8080"] = "http:lab web is up\n"
         image.containers["web"] = "running"
+        image.files["/var/lib/lab/web/www/index.html"] = "<!doctype html><title>lab</title><p>lab web is up</p>\n"
     elif role == "dns":
         image.services["dnsmasq.service"] = "active"
         image.ports["53"] = "dns"
         image.records["www.lab.example"] = "10.0.0.80"
+        image.files["/etc/dnsmasq.d/lab.conf"] = "no-resolv\naddress=/www.lab.example/10.0.0.80\n"
     elif role == "monitoring":
         image.services["prometheus-node-exporter.service"] = "active"
+        image.files["/etc/default/prometheus-node-exporter"] = 'ARGS="--no-collector.wifi"\n'
         image.ports["9100"] = "http:# HELP node_load1 1m load average.\n# TYPE node_load1 gauge\nnode_load1 0.1\n"
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from backup_standard.drill import boot, steps, teardown
+from backup_standard.drill import boot, teardown
 from backup_standard.drill.engine import STEPS, TEARDOWN, Drill
 from backup_standard.drill.progress import Event
+from backup_standard.drill.steps import access, data, networking, serving
 from backup_standard.errors import ApiError, ConnectionFailed, NotRun
 from lab.scripted.guest import ScriptedGuest
 from tests.drillground import Ground
@@ -34,9 +35,10 @@ def outcomes(drill: Drill) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "SERVICES_TIMEOUT", 0.3)
-    monkeypatch.setattr(steps, "NETWORK_TIMEOUT", 0.3)
-    monkeypatch.setattr(steps, "LOGIN_TIMEOUT", 0.5)
+    monkeypatch.setattr(serving, "SERVICES_TIMEOUT", 0.3)
+    monkeypatch.setattr(data, "DATA_TIMEOUT", 0.3)
+    monkeypatch.setattr(networking, "NETWORK_TIMEOUT", 0.3)
+    monkeypatch.setattr(access, "LOGIN_TIMEOUT", 0.5)
     monkeypatch.setattr(teardown, "LOCK_PATIENCE", 0.3)
     monkeypatch.setattr(boot, "SSH_FROM", 0.2)
     monkeypatch.setattr(boot, "SSH_EVERY", 0.1)
@@ -63,7 +65,7 @@ def test_the_record_tells_everything(ground: Ground) -> None:
     assert record["production_before"] == record["production_after"]
     assert record["production_before"]["210"]["status"] == "running"
     assert [phase["name"] for phase in record["phases"]] == [
-        "restore", "boot", "agent", "login", "network", "services", "screen", "teardown",
+        "restore", "boot", "agent", "login", "network", "services", "data", "screen", "teardown",
     ]  # fmt: skip
     assert all(phase["ok"] for phase in record["phases"])
     assert record["isolation"]["checked_on_node"]
@@ -173,6 +175,10 @@ def a_service_is_down(ground: Ground, _patch: pytest.MonkeyPatch) -> None:
     ground.lab.hypervisor.faults.stopped_services[211] = {"dnsmasq.service"}
 
 
+def missing_canary(ground: Ground, _patch: pytest.MonkeyPatch) -> None:
+    ground.inventory = ground.changed(vmid=210, data=[{"file": "/srv/orders.csv", "contains": "order"}])
+
+
 def slower_than_the_rto(ground: Ground, _patch: pytest.MonkeyPatch) -> None:
     data = ground.inventory.model_dump(by_alias=True)
     data["guests"][210]["rto"] = "0.01s"
@@ -192,6 +198,7 @@ FAULTS: list[tuple[Spoil, str, str]] = [
     (production_is_reachable, "network", "production answers the restored guest: node 10.0.0.1 port 8006"),
     (a_service_is_down, "services", "unit dnsmasq is inactive"),
     (slower_than_the_rto, "services", "the RTO is"),
+    (missing_canary, "data", "/srv/orders.csv cannot be read"),
 ]
 
 
@@ -398,7 +405,7 @@ def test_without_ssh_to_the_node_the_record_says_what_was_not_proven(ground: Gro
     with ground.drill(210) as drill:
         found = outcomes(drill)
     assert found == {"restore": "ok", "boot": "ok", "login": "failed", "network": "not run", "services": "not run",
-                     TEARDOWN: "ok"}  # fmt: skip
+                     "data": "not run", TEARDOWN: "ok"}  # fmt: skip
     assert "without a drill gateway" in drill.record.steps["login"].message
     assert any("no SSH to the node" in text for text in drill.record.not_proven)
     assert not drill.record.isolation["checked_on_node"]

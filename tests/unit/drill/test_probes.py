@@ -3,193 +3,21 @@
 from __future__ import annotations
 
 import json
-import struct
-import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import websocket
 
 from backup_standard import waiting
-from backup_standard.drill import boot, login, network, png, rfb, screen, services
+from backup_standard.drill import boot, login, network
 from backup_standard.drill.agent import Agent
 from backup_standard.drill.ports import Ran
 from backup_standard.drill.progress import Event, Tail, Throttle, to_file
 from backup_standard.drill.restore import Restored, look
 from backup_standard.errors import ApiError, ConnectionFailed, LoginRefused, MissingPrivilege, Refused, Untrusted
-from backup_standard.inventory.drills import DnsCheck, HttpCheck, ServiceCheck
+from tests.unit.drill.fakedoor import Door
 from tests.unit.drill.test_neutralise import PLAIN, decide
-
-RED, BLUE = b"\x00\x00\xff\x00", b"\xff\x00\x00\x00"
-HELLO = b"RFB 003.008\n"
-NO_PASSWORD = b"\x01\x01" + struct.pack(">I", 0)
-
-
-def server_init(width: int, height: int) -> bytes:
-    return struct.pack(">HH", width, height) + bytes(16) + struct.pack(">I", 3) + b"VM1"
-
-
-def rectangle(left: int, top: int, width: int, height: int, pixels: bytes, *, encoding: int = 0) -> bytes:
-    return struct.pack(">HHHHi", left, top, width, height, encoding) + pixels
-
-
-def update(*rectangles: bytes) -> bytes:
-    return b"\0\0" + struct.pack(">H", len(rectangles)) + b"".join(rectangles)
-
-
-def stream(data: bytes, sent: list[bytes] | None = None, chunk: int = 7) -> rfb.Stream:
-    chunks: Iterable[bytes] = iter([data[at : at + chunk] for at in range(0, len(data), chunk)] + [b""])
-    kept = sent if sent is not None else []
-    return rfb.Stream(lambda: next(iter(chunks)), kept.append)
-
-
-def test_a_picture_is_read_from_several_rectangles_in_any_chunks() -> None:
-    first, second = rectangle(0, 0, 2, 1, RED * 2), rectangle(0, 1, 2, 1, BLUE * 2)
-    noise = b"\x02" + b"\x03\0\0\0" + struct.pack(">I", 2) + b"hi" + b"\x01\0\0\0" + struct.pack(">H", 1) + bytes(6)
-    sent: list[bytes] = []
-    talk = HELLO + NO_PASSWORD + server_init(2, 2) + update(first) + noise + update(second)
-    picture = rfb.take_picture(stream(talk, sent), "")
-    assert (picture.width, picture.height) == (2, 2)
-    assert picture.rgb == b"\xff\0\0" * 2 + b"\0\0\xff" * 2
-    assert sent[0] == HELLO
-    assert sent[1] == b"\x01"
-
-
-def test_a_password_is_proven_by_its_first_eight_characters() -> None:
-    """A known pair: password "COW" against the challenge of zeros, key bits mirrored."""
-    challenge = bytes(range(16))
-    sent: list[bytes] = []
-    data = (
-        HELLO
-        + b"\x02\x01\x02"
-        + challenge
-        + struct.pack(">I", 0)
-        + server_init(1, 1)
-        + update(rectangle(0, 0, 1, 1, RED))
-    )
-    rfb.take_picture(stream(data, sent), "secret-and-more")
-    assert sent[1] == b"\x02"
-    assert sent[2] == rfb.response(challenge, "secret-a")
-    assert sent[2] != rfb.response(challenge, "secret-b")
-    assert rfb.response(bytes(16), "").hex() == "8ca64de9c1b123a7" * 2
-
-
-REFUSED = struct.pack(">I", 7) + b"go away"
-
-
-@pytest.mark.parametrize(
-    ("data", "saying"),
-    [
-        (b"", "the connection ended"),
-        (HELLO + b"\0" + REFUSED, "go away"),
-        (HELLO + b"\x01\x13", "only security types"),
-        (HELLO + b"\x01\x01" + struct.pack(">I", 1) + REFUSED, "go away"),
-        (HELLO + NO_PASSWORD + server_init(1, 1) + b"\x09", "unknown message"),
-        (HELLO + NO_PASSWORD + server_init(1, 1) + update(rectangle(0, 0, 1, 1, RED, encoding=16)), "not raw"),
-        (HELLO + NO_PASSWORD + server_init(1, 1) + update(rectangle(1, 0, 1, 1, RED)), "outside the screen"),
-        (HELLO + NO_PASSWORD + struct.pack(">HH", 1, 1) + bytes(16) + struct.pack(">I", 1 << 30), "at once"),
-    ],
-)
-def test_a_server_that_misbehaves_is_an_error_with_a_reason(data: bytes, saying: str) -> None:
-    with pytest.raises(rfb.RfbError, match=saying):
-        rfb.take_picture(stream(data), "")
-
-
-def test_a_png_holds_the_pixels() -> None:
-    data = png.encode(2, 1, b"\xff\0\0\0\0\xff")
-    assert data.startswith(b"\x89PNG\r\n\x1a\n")
-    at = data.index(b"IDAT") + 4
-    assert zlib.decompress(data[at : data.index(b"IEND") - 8]) == b"\0\xff\0\0\0\0\xff"
-    assert struct.unpack(">II", data[16:24]) == (2, 1)
-    with pytest.raises(ValueError, match="do not make 2 x 2 pixels"):
-        png.encode(2, 2, b"")
-    assert png.is_blank(b"\1\2\3" * 4)
-    assert not png.is_blank(b"\1\2\3\1\2\4")
-
-
-class Console:
-    """An API with a console, and the websocket to it."""
-
-    def __init__(self, *talks: Any) -> None:
-        self.talks, self.closed = list(talks), 0
-
-    def write(self, _method: str, _path: str, _params: Any = None) -> Any:
-        if isinstance(self.talks[0], Exception):
-            raise self.talks[0]
-        return {"port": 5900, "ticket": "PVEVNC:a+b/c="}
-
-    def __call__(self, path: str) -> Any:
-        assert path.endswith("vncwebsocket?port=5900&vncticket=PVEVNC%3Aa%2Bb%2Fc%3D")
-        talk = self.talks.pop(0) if len(self.talks) > 1 else self.talks[0]
-        self.messages = iter([talk, ""])
-        return self
-
-    def recv(self) -> Any:
-        message = next(self.messages)
-        if isinstance(message, Exception):
-            raise message
-        return message
-
-    def send_binary(self, _payload: bytes) -> None:
-        return
-
-    def close(self) -> None:
-        self.closed += 1
-
-
-def talk(pixels: bytes) -> bytes:
-    return HELLO + NO_PASSWORD + server_init(2, 1) + update(rectangle(0, 0, 2, 1, pixels))
-
-
-def capture(console: Console) -> screen.Screen:
-    return screen.capture(console, console, "pve1", 201, patience=0.2)  # type: ignore[arg-type]
-
-
-def test_a_console_is_photographed_and_a_blank_one_looked_at_again() -> None:
-    console = Console(talk(BLUE * 2), talk(RED + BLUE))
-    taken = capture(console)
-    assert taken.png
-    assert taken.reason == ""
-    assert console.closed == 2
-
-
-def test_a_console_that_stays_blank_is_shown_and_said_so() -> None:
-    taken = capture(Console(talk(RED * 2)))
-    assert taken.png
-    assert taken.reason == "the console shows nothing"
-
-
-@pytest.mark.parametrize(
-    ("problem", "saying"),
-    [
-        (
-            MissingPrivilege("the token lacks VM.Console on /vms/201", next_step="pveum …"),
-            "lacks VM.Console on /vms/201",
-        ),
-        (b"RFB", "the connection ended"),
-        (OSError("connection reset"), "connection reset"),
-    ],
-)
-def test_without_a_picture_the_reason_is_honest(problem: Any, saying: str) -> None:
-    taken = capture(Console(problem))
-    assert taken.png is None
-    assert saying in taken.reason
-
-
-def test_a_websocket_that_fails_is_a_reason_and_a_fault_of_ours_is_not_hidden() -> None:
-    class Failing(Console):
-        def recv(self) -> Any:
-            raise websocket.WebSocketConnectionClosedException("closed")
-
-    class Faulty(Console):
-        def recv(self) -> Any:
-            raise RuntimeError("a bug")
-
-    assert "websocket failed: closed" in capture(Failing(b"")).reason
-    with pytest.raises(RuntimeError):
-        capture(Faulty(b""))
 
 
 class GuestApi:
@@ -304,48 +132,6 @@ def test_configurations_tell_whether_there_is_an_agent_and_what_to_boot() -> Non
         boot.require_own_disk({"ide2": "none,media=cdrom"})
 
 
-class Door:
-    """A guest's door: what each way in leads to."""
-
-    user, method = "drill", "key"
-
-    def __init__(self, enter: Any = None, key: Any = None, password: Any = None, who: str = "drill\n") -> None:
-        refused = LoginRefused("no")
-        self.ways = {"enter": enter, "key": key or refused, "password": password or refused}
-        self.who, self.closed = who, 0
-        self.ports: dict[int, bytes | Exception] = {}
-
-    def _way(self, name: str) -> Any:
-        if isinstance(self.ways[name], Exception):
-            raise self.ways[name]
-        return self
-
-    def enter(self) -> Any:
-        return self._way("enter")
-
-    def enter_wrongly(self, means: str) -> Any:
-        return self._way(means)
-
-    def run(self, _argv: Sequence[str], *, timeout: float = 1.0) -> Ran:  # noqa: ARG002 - the protocol's
-        return Ran(0, self.who, "")
-
-    def close(self) -> None:
-        self.closed += 1
-
-    def is_open(self, port: int) -> bool:
-        return port in self.ports
-
-    def exchange(self, port: int, request: bytes, *, enough: Callable[[bytes], bool] | None = None) -> bytes:
-        answer = self.ports.get(port, ConnectionFailed(f"port {port} of the guest does not answer the gateway"))
-        if isinstance(answer, Exception):
-            raise answer
-        if enough:
-            answer = struct.pack(">H", len(answer)) + request[2:4] + answer[2:]
-            assert enough(answer)
-            assert not enough(answer[:-1])
-        return answer
-
-
 def enter(door: Door) -> dict[str, Any]:
     return login.log_in(door, timeout=0.1, tick=lambda _elapsed: None)[1]  # type: ignore[arg-type]
 
@@ -375,7 +161,7 @@ def test_a_login_that_is_not_as_it_should_be_says_so(door: Door, saying: str) ->
 
 
 def test_a_guest_that_nobody_reaches_is_waited_for() -> None:
-    with pytest.raises(waiting.NotReady, match="SSH login as drill: not within"):
+    with pytest.raises(waiting.NotReady, match="login as drill: not within"):
         enter(Door(enter=ConnectionFailed("no route")))
 
 
@@ -458,94 +244,6 @@ def test_production_that_answers_or_cannot_be_tried_fails(
 ) -> None:
     with pytest.raises(network.NetworkFailed, match=saying):
         network.check_unreachable(answers, around)
-
-
-def dns_answer(*addresses: str, query_id: bytes = b"") -> bytes:
-    question = services.dns_query("www.lab.example")[12:]
-    records = b"".join(
-        b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 60, 4) + bytes(int(part) for part in address.split("."))
-        for address in addresses
-    )
-    alias = b"\x03www\x00" + struct.pack(">HHIH", 5, 1, 60, 2) + b"\xc0\x0c"
-    return (query_id or b"??") + struct.pack(">HHHHH", 0x8180, 1, len(addresses) + 1, 0, 0) + question + alias + records
-
-
-def judge(
-    check: dict[str, Any], *, door: Door | None = None, inside: Callable[[Sequence[str]], Ran] | None = None
-) -> str:
-    probes = services.Probes(inside, None, door)  # type: ignore[arg-type]
-    return services.failure(ServiceCheck.model_validate(check), probes)
-
-
-def serving(port: int, answer: bytes) -> Door:
-    door = Door()
-    door.ports[port] = answer
-    return door
-
-
-OK_PAGE = b"HTTP/1.0 200 OK\r\nX: y\r\n\r\nlab web is up"
-DNS = {"dns": {"name": "www.lab.example", "answer": "10.0.0.80"}}
-
-
-@pytest.mark.parametrize(
-    ("check", "door", "wrong"),
-    [
-        ({"http": {"url": "http://10.0.0.20:8080/x?y=1", "body": "is up"}}, serving(8080, OK_PAGE), ""),
-        ({"http": {"url": "http://10.0.0.20/"}}, serving(80, OK_PAGE), ""),
-        ({"http": {"url": "http://h/", "status": 204}}, serving(80, OK_PAGE), "http://h/ answers 200, not 204"),
-        ({"http": {"url": "http://h/", "body": "absent"}}, serving(80, OK_PAGE), "http://h/ does not contain 'absent'"),
-        ({"http": {"url": "http://h/"}}, serving(80, b"SSH-2.0-x"), "http://h/ answers no HTTP, not 200"),
-        ({"http": {"url": "http://h/"}}, Door(), "port 80 of the guest does not answer the gateway"),
-        ({"http": {"url": "https://h/"}}, Door(), "https://h/: only http:// can be asked from the gateway so far"),
-        ({"port": 53}, serving(53, b""), ""),
-        ({"port": 53}, Door(), "port 53 does not answer"),
-        (DNS, serving(53, dns_answer("10.0.0.80", "10.0.0.81")), ""),
-        (DNS, serving(53, dns_answer("10.0.0.99")), "www.lab.example is answered with 10.0.0.99, not 10.0.0.80"),
-        (DNS, serving(53, dns_answer()), "www.lab.example is answered with nothing, not 10.0.0.80"),
-        (DNS, serving(53, dns_answer("10.0.0.80")[:20]), "www.lab.example is answered with nothing, not 10.0.0.80"),
-        (DNS, serving(53, dns_answer("10.0.0.80")[:-11]), "www.lab.example is answered with nothing, not 10.0.0.80"),
-        ({"port": 53}, None, "the guest's ports are out of reach without a drill gateway"),
-        ({"unit": "x"}, Door(), "nothing runs commands in this guest: neither agent nor login"),
-    ],
-)
-def test_services_asked_from_the_gateway(check: dict[str, Any], door: Door | None, wrong: str) -> None:
-    assert judge(check, door=door) == wrong
-
-
-@pytest.mark.parametrize(
-    ("check", "ran", "wrong"),
-    [
-        ({"unit": "ssh"}, Ran(0, "active\n"), ""),
-        ({"unit": "ssh"}, Ran(3, "failed\n"), "unit ssh is failed"),
-        ({"unit": "ssh"}, Ran(127, ""), "unit ssh is not there"),
-        ({"container": "web"}, Ran(0, "running\n"), ""),
-        ({"container": "web"}, Ran(0, "exited\n"), "container web is exited"),
-        ({"container": "web"}, Ran(1, "", "no such object"), "container web is not there"),
-        ({"command": "true"}, Ran(0, ""), ""),
-        ({"command": "false"}, Ran(1, "", "broken"), "'false' ended with 1: broken"),
-    ],
-)
-def test_services_asked_inside_the_guest(check: dict[str, Any], ran: Ran, wrong: str) -> None:
-    assert judge(check, inside=lambda _argv: ran) == wrong
-
-
-def test_services_are_waited_for_and_each_is_told() -> None:
-    states = iter(["activating\n", "active\n", *["failed\n"] * 99])
-    checks = [ServiceCheck(unit="a"), ServiceCheck(unit="b")]
-    ticks: list[str] = []
-    found = services.check_all(
-        checks, services.Probes(lambda _argv: Ran(0, next(states)), None, None), timeout=0.2,
-        tick=lambda what, _elapsed: ticks.append(what),
-    )  # fmt: skip
-    assert found == {"unit a": "", "unit b": "unit b is failed"}
-    assert ticks[0] == "unit a"
-    named = [ServiceCheck(http=HttpCheck(url="http://x")), ServiceCheck(dns=DnsCheck(name="n", answer="1.1.1.1"))]
-    assert [services.say(check) for check in named] == ["http http://x", "dns n"]
-
-
-def test_a_name_of_an_ipv6_answer_is_asked_for_aaaa() -> None:
-    assert services.dns_query("a.example", version=6).endswith(struct.pack(">HH", 28, 1))
-    assert b"\x01a\x07example\x00" in services.dns_query("a.example.")
 
 
 class Restoring:

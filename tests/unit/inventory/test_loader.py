@@ -200,7 +200,7 @@ def test_the_labs_inventory_says_that_it_is_a_lab() -> None:
             "services: [{unit: ssh, port: 22}],",
             (
                 "acme.yaml:11: guests.200.drill.services[0]: a service has exactly one of "
-                "unit, port, container, http, dns, "
+                "unit, port, container, http, dns, sql, "
                 "command"
             ),
         ),

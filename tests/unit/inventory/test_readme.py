@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from backup_standard.inventory.drills import DrillOfGuest, DrillSection, ServiceCheck
+from backup_standard.inventory.checks import CommandCheck, DataCheck, DnsCheck, HttpCheck, ServiceCheck, SqlCheck
+from backup_standard.inventory.drills import DrillOfGuest, DrillSection
 from backup_standard.inventory.schema import GuestSection, Inventory, NodeSection
 
 README = (Path(__file__).parents[3] / "inventories/README.md").read_text()
-SECTIONS = (Inventory, NodeSection, GuestSection, DrillSection, DrillOfGuest, ServiceCheck)
+CHECKS = (ServiceCheck, HttpCheck, DnsCheck, SqlCheck, CommandCheck, DataCheck)
+SECTIONS = (Inventory, NodeSection, GuestSection, DrillSection, DrillOfGuest, *CHECKS)
 
 
 @pytest.mark.parametrize(

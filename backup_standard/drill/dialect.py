@@ -1,0 +1,80 @@
+"""How a guest's operating system is asked: the same questions in the words of Linux and of Windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from backup_standard.drill.ports import Ran
+from backup_standard.inventory.checks import SqlCheck
+
+Run = Callable[[Sequence[str]], Ran]
+
+LARGEST_FILE = 1 << 20
+"""Bytes of a file that are read as a whole; of larger ones only the digest is taken."""
+
+NOT_FOUND = frozenset({126, 127})
+"""Exit statuses of a program that is not there, or cannot be run."""
+
+
+class Unreadable(Exception):
+    """A file of the guest could not be read; the text says which and why."""
+
+
+class Dialect(Protocol):
+    """Questions that drills ask inside a guest. Commands are arguments, never shell lines put together."""
+
+    name: str
+    evidence: Sequence[str]
+    """Prints which boot this is, and the seconds since it began."""
+    host_key: Sequence[str]
+    """Prints the public half of the SSH server's host key."""
+    who: Sequence[str]
+    """Prints the account that runs it."""
+
+    def is_account(self, said: str, user: str) -> bool:
+        """Whether what ``who`` printed is that account."""
+        ...
+
+    def line(self, command: str) -> Sequence[str]:
+        """A line of the operator's own for the guest's shell."""
+        ...
+
+    def ping(self, address: str, *, patience: int) -> Sequence[str]:
+        """Ends with 0 when the address answers within ``patience`` seconds."""
+        ...
+
+    def connect(self, address: str, port: int) -> Sequence[str]:
+        """Ends with 0 when a TCP connection is accepted within 3 s."""
+        ...
+
+    def unit_state(self, run: Run, unit: str) -> str:
+        """The state of a service in one word, "active" when it runs, "" when there is none."""
+        ...
+
+    def sql(self, check: SqlCheck, *, as_root: bool) -> Sequence[str]:
+        """The query, run by the database's own client."""
+        ...
+
+    def read(self, run: Run, path: str) -> bytes:
+        """The content of a file; Unreadable when it is missing or larger than :data:`LARGEST_FILE`."""
+        ...
+
+    def digest(self, run: Run, path: str) -> str:
+        """The SHA-256 of a file in lower case; Unreadable."""
+        ...
+
+    def modified(self, run: Run, path: str) -> float:
+        """When a file was last written, in seconds since 1970; Unreadable."""
+        ...
+
+
+def is_windows(config: Mapping[str, str]) -> bool:
+    """Whether a configuration says that Windows is in the guest (upstream: ``ostype`` wxp … win11)."""
+    return config.get("ostype", "").startswith("w")
+
+
+def said(ran: Ran) -> str:
+    """What a failed command complained of, in one short line."""
+    text = (ran.stderr or ran.stdout).strip() or f"exit status {ran.rc}"
+    return text.splitlines()[0][:200]

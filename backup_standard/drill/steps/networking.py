@@ -1,0 +1,42 @@
+"""Network: the restored guest's addresses, its gateway, and production out of reach."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backup_standard.drill import guestconfig, network
+from backup_standard.drill.course import NETWORK_TIMEOUT, Course, Observed
+from backup_standard.errors import Refused
+
+
+def check_network(course: Course) -> Observed:
+    """Addresses as at home, traffic with the gateway both ways, production out of reach."""
+    plan, tools, gateway = course.plan, course.tools, course.gateway
+    if gateway is None or plan.settings.address is None:
+        raise Refused("without a drill gateway the network cannot be shown")
+    macs = tuple(card["macaddr"].lower() for card in _cards(course).values() if "macaddr" in card)
+    expected = network.Expected(plan.settings.address, gateway.own_address, macs, plan.settings.interface)
+    addresses = {vmid: address for vmid, address in tools.guests.items() if address}
+    cards = tools.api.get(f"/nodes/{plan.node}/network")
+    around = network.Production.around(cards, addresses, plan.settings.address)
+    run = course.inside()
+    with course.phase("network") as phase:
+        phase["address"] = network.check_addresses(lambda: _interfaces(course), expected, timeout=NETWORK_TIMEOUT)
+        phase.update(
+            network.check_gateway(gateway.ping, run, expected, timeout=NETWORK_TIMEOUT, dialect=course.dialect)
+        )
+        unreached = network.check_unreachable(run, around, course.dialect)
+        phase["unreachable"] = unreached.tried
+        course.record.not_proven += network.not_proven(phase, unreached)
+        return dict(phase)
+
+
+def _cards(course: Course) -> dict[int, dict[str, str]]:
+    config = course.tools.api.get(f"/nodes/{course.plan.node}/qemu/{course.vmid}/config")
+    return guestconfig.cards({key: str(value) for key, value in config.items()})
+
+
+def _interfaces(course: Course) -> dict[str, dict[str, Any]]:
+    if course.booted and course.booted.agent:
+        return course.agent.interfaces()
+    return network.parse_ip_addr(course.inside()(("ip", "-j", "addr")).stdout)

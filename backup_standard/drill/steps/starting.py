@@ -1,0 +1,67 @@
+"""Boot: the isolation is proven and the gateway made, then power-on, and the guest's own evidence."""
+
+from __future__ import annotations
+
+from backup_standard.drill import boot, guestconfig, isolation
+from backup_standard.drill.course import Course, Observed
+from backup_standard.drill.gateway import Gateway
+from backup_standard.drill.ports import Ran
+from backup_standard.drill.steps.access import door_of
+from backup_standard.errors import OperatorError
+from backup_standard.quantities import say_duration
+
+
+def power_up(course: Course) -> Observed:
+    """Prove the isolation, make the gateway, power on, and wait for the guest's own evidence."""
+    plan, tools, record = course.plan, course.tools, course.record
+    config = {key: str(value) for key, value in tools.api.get(f"/nodes/{plan.node}/qemu/{course.vmid}/config").items()}
+    disk = boot.require_own_disk(config)
+    record.isolation = isolation.prove(
+        tools.api,
+        tools.shell,
+        node=plan.node,
+        bridge=plan.bridge,
+        vmid=course.vmid,
+        reserved=tools.guard.ground.reserved,
+    )
+    with course.phase("boot") as phase:
+        phase["disk"] = disk
+        make_gateway(course)
+        boot.power_on(tools.api, plan.node, course.vmid)
+        if course.gateway:
+            record.isolation["proven"].append(course.gateway.attach(guestconfig.cards(config)))
+    with course.phase("agent") as phase:
+        course.booted = up = boot.wait_until_up(
+            course.agent,
+            has_agent=boot.has_agent(config),
+            by_ssh=lambda: _evidence_by_ssh(course),
+            timeout=plan.settings.boot_timeout.total_seconds(),
+            tick=lambda _elapsed: course.say("boot", "waiting for the guest's own evidence"),
+            evidence=course.dialect.evidence,
+        )
+        phase.update({"answered": up.rung, "boot_id": up.boot_id, "uptime": up.uptime})
+    if boot.has_agent(config) and not up.agent:
+        record.not_proven.append("the guest agent, which the configuration announces, does not answer")
+    return {"disk": disk, "answered": up.rung, "boot_id": up.boot_id, "after": say_duration(round(up.seconds, 1))}
+
+
+def make_gateway(course: Course) -> None:
+    """Make the drill gateway where the inventory gives an address and the node may be logged in to."""
+    settings, tools = course.plan.settings, course.tools
+    if tools.shell is None or settings.address is None:
+        why = "no SSH to the node" if tools.shell is None else f"guests.{course.plan.vmid}.drill.address is not set"
+        course.record.not_proven.append(f"login and network through a gateway: there is none ({why})")
+        return
+    course.gateway = Gateway.of(course.vmid, settings.address, settings.gateway, tools.shell, tools.guard)
+    course.gateway.up()
+
+
+def _evidence_by_ssh(course: Course) -> Ran | None:
+    try:
+        session = door_of(course).enter()
+    except OperatorError:
+        return None
+    try:
+        return session.run(course.dialect.evidence)
+    finally:
+        session.close()
