@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from lab.archive import ArchiveDamaged, compression_of, decompressor
 from lab.hypervisor import CommandResult, FileStat, FilesystemUsage
-from lab.scripted import listing, reach
+from lab.scripted import launching, listing, reach
 from lab.scripted.files import Files, Filesystem
 from lab.scripted.host import ScriptedHost
 from lab.scripted.journal import Journal
@@ -52,6 +52,7 @@ iface vmbr9 inet manual
 \tbridge-fd 0
 """
 MEMINFO = "MemTotal: 4014080 kB\nMemFree: 2214080 kB\nMemAvailable: 3014080 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n"
+PRESSURE = "some avg10=0.00 avg60=0.00 avg300=0.00 total=4242\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=4200\n"
 CPUINFO = "".join(
     f"processor\t: {number}\nmodel name\t: QEMU Virtual CPU version 2.5+\ncpu MHz\t\t: 2000.000\n"
     "flags\t\t: fpu de pse tsc msr\n\n"
@@ -76,12 +77,13 @@ FOLDERS = (
 class MemoryNode:
     """The node of :class:`~lab.memory.MemoryHypervisor` (see :class:`lab.hypervisor.Node`).
 
-    ``skew`` seconds are added to the clock. ``host`` holds its units, network and programs, ``backup_disk`` the
-    filesystem of the backup storage; :meth:`unplug_backup` and :meth:`plug_backup` take the disk out and in.
+    ``skew`` seconds are added to the clock; ``pressure`` is what the kernel tells of waiting for disks. ``host`` holds
+    its units, network and programs, ``backup_disk`` the filesystem of the backup storage; :meth:`unplug_backup` and
+    :meth:`plug_backup` take the disk out and in.
     """
 
     def __init__(self, name: str = NODE) -> None:
-        self.name, self.skew = name, 0.0
+        self.name, self.skew, self.pressure = name, 0.0, PRESSURE
         self.backup_disk = Filesystem("/dev/vdc", size=16 * GIB, serial=BACKUP_SERIAL, device=254 << 8 | 32)
         root = Filesystem("/dev/vda1", size=12 * GIB, device=254 << 8 | 1)
         root.options = "rw,relatime,errors=remount-ro"
@@ -107,6 +109,7 @@ class MemoryNode:
             **reach.PROGRAMS,
             **Storage(self.block).programs(),
             **listing.PROGRAMS,
+            **launching.PROGRAMS,
             "journalctl": self.log.program(),
             "zstd": self._test_archive,
             "gzip": self._test_archive,
@@ -131,8 +134,12 @@ class MemoryNode:
             "/proc/loadavg": lambda: b"0.10 0.12 0.09 1/120 4242\n",
             "/proc/meminfo": MEMINFO.encode,
             "/proc/cpuinfo": CPUINFO.encode,
+            "/proc/pressure/io": self._pressure,
             "/proc/sys/net/ipv4/ip_forward": self._forwarding,
         }
+
+    def _pressure(self) -> bytes:
+        return self.pressure.encode()
 
     def _forwarding(self) -> bytes:
         return f"{int(self.host.network.forwarding)}\n".encode()

@@ -12,6 +12,7 @@ from backup_standard.model.gaps import Gap, known
 from backup_standard.model.guests import Guest
 from backup_standard.model.jobs import BackupJob
 from backup_standard.model.nodes import Mount, Node
+from backup_standard.model.readings import ArchiveReading, DrilledArchive
 from backup_standard.model.storages import Storage, StorageStatus
 from backup_standard.model.systems import System
 from backup_standard.model.tasks import Task
@@ -57,4 +58,6 @@ class Facts:
     systems: Mapping[str, System | Gap] = field(default_factory=dict)
     images: Mapping[str, tuple[str, ...] | Gap] = field(default_factory=dict)
     unsized: Mapping[str, Gap] = field(default_factory=dict)
+    readings: Mapping[str, ArchiveReading | Gap] = field(default_factory=dict)
+    drilled: tuple[DrilledArchive, ...] = ()
     gaps: tuple[Gap, ...] = ()

@@ -72,7 +72,7 @@ class Pace:
     def _read(self) -> tuple[float, int] | None:
         """avg10 in percent and the total in microseconds."""
         try:
-            with open(self._pressure, encoding="ascii") as file:  # noqa: PTH123 - one import less on the node
+            with open(self._pressure, encoding="utf-8") as file:  # noqa: PTH123 - one import less on the node
                 found = _SOME.search(file.read())
         except OSError:
             return None

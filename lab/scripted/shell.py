@@ -96,7 +96,7 @@ def _pipeline(programs: Mapping[str, Program], context: Context, words: Sequence
     result = CommandResult(0, "", "")
     err, first = "", True
     for piece, _joint in _split(words, {"|"}):
-        stdin = context.stdin if first else result.stdout.encode()
+        stdin = context.stdin if first else result.stdout.encode("utf-8", "surrogateescape")
         result = _redirected(programs, replace(context, stdin=stdin), piece)
         err, first = err + result.stderr, False
     return CommandResult(result.rc, result.stdout, err)
