@@ -26,6 +26,7 @@ from paramiko.common import (
 from lab.hypervisor import CommandResult
 from lab.memory_node import MemoryNode
 from lab.scripted import reach
+from lab.scripted.accounts import NodeAccount
 from lab.scripted.guest import Card, ScriptedGuest
 from lab.scripted.image import new_host_key
 from lab.settings import LOOPBACK
@@ -139,13 +140,14 @@ class ScriptedSsh:
     """The node's SSH server on the loopback address; a context manager.
 
     ``authorized``: public keys ("ssh-ed25519 AAAA…") that root may log in with. ``host_key``: PEM, a new one if "".
-    ``port`` 0 takes a free one.
+    ``port`` 0 takes a free one. ``accounts`` holds those that are not root.
     """
 
     def __init__(self, node: MemoryNode, authorized: Sequence[str], *, host_key: str = "", port: int = 0) -> None:
         self._node = node
         self._authorized = {" ".join(key.split()[:2]) for key in authorized}
         self._key = load_key(host_key or new_host_key())
+        self.accounts: dict[str, NodeAccount] = {}
         self._listener = socket.create_server((LOOPBACK, port))
         self.port: int = self._listener.getsockname()[1]
         self._lock = threading.Lock()
@@ -201,9 +203,14 @@ class ScriptedSsh:
             transport.start_server(event=threading.Event(), server=door)
 
     def _admits(self, account: str, *, key: str = "", password: str = "") -> bool:
-        return account == "root" and not password and key in self._authorized
+        known = self.accounts.get(account)
+        keys = self._authorized if account == "root" else {known.key} if known else set()
+        return not password and key in keys
 
-    def _run(self, channel: paramiko.Channel, _account: str, line: str) -> None:
+    def _run(self, channel: paramiko.Channel, account: str, line: str) -> None:
+        if account != "root":
+            _finish(channel, self.accounts[account].run(self._node, line))
+            return
         target = self._tunnel(line)
         if target is None:
             _finish(channel, self._node.shell(line))

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from backup_standard.cli import approvals, check, diff, init
+from backup_standard.cli import approvals, check, diff, init, standard
 from backup_standard.cli.base import Commands, command, say
 from backup_standard.drill import reap
 from backup_standard.errors import OperatorError
@@ -52,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     _inventory_commands(commands)
     approvals.add_to(commands)
     diff.add_to(commands)
+    standard.add_to(commands)
     reaper = command(commands, "reap", _reap, help_text="find and remove what killed drills left behind", text=_REAP)
     reap.add_arguments(reaper)
     return top

@@ -15,8 +15,6 @@ from backup_standard.model import Gap
 from backup_standard.model.archives import STANDARD_NAME
 from backup_standard.model.dumps import DumpFile, DumpFolder, log_name, newest_of_each
 
-_ENTRY = "%H\\t%P\\t%y\\t%s\\t%T@\\t%D\\0"
-"""What find prints of each entry: where the search began, the path from there, kind, size, time, device; a NUL."""
 _AT_ONCE = 200
 """File names in one command."""
 _HEAD = re.compile(rb"==> ([^\n]+) <==\n(.{0,4})", re.DOTALL)
@@ -26,7 +24,7 @@ _FIELDS = 6
 def read_dump(host: Host, path: str, folder: str) -> DumpFolder | Gap | None:
     """The folder of a storage at ``path``; None when it is not there. Reads 4 bytes of a few files, writes nothing."""
     top = folder.rstrip("/") + "/"
-    found = host.run(node_commands.FILES, path, top, _ENTRY)
+    found = host.run(node_commands.FILES, path, top, node_commands.ENTRY)
     rows = [line.split("\t") for line in found.stdout.split("\0") if line]
     rows = [row for row in rows if len(row) == _FIELDS]
     of_folder = [row for row in rows if row[0] == top]

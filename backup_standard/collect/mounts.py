@@ -39,7 +39,7 @@ def read_mount(host: Host, path: str) -> Mount | Gap | None:
 def read_images(host: Host, storage: Storage) -> tuple[str, ...] | Gap:
     """Files that are guest disks in a storage's own folder, whether a guest still uses them or not."""
     folder = f"{str(storage.path).rstrip('/')}/{storage.subfolders.get('images', 'images').strip('/')}"
-    found = host.run(node_commands.IMAGES, folder, "%p\\n")
+    found = host.run(node_commands.IMAGES, folder, node_commands.LINE)
     if found.rc and "No such file" not in found.stderr:
         return Gap(
             f"the guest disks in {folder}", f"find ended with {found.rc}: {found.stderr.strip()}", "readable there"

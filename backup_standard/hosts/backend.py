@@ -9,6 +9,7 @@ from testinfra.backend.base import BaseBackend, CommandResult
 from testinfra.host import Host
 
 from backup_standard.hosts.ssh import Output, SshClient
+from backup_standard.hosts.sudo import run_as_root
 
 
 class Notes(Protocol):
@@ -69,6 +70,16 @@ class SshBackend(RunningBackend):
     def execute(self, line: str) -> Output:
         """Run it over the connection."""
         return self.client.run(line)
+
+
+class SudoBackend(SshBackend):
+    """The same through sudo; noted are the commands themselves, which are root's own."""
+
+    NAME = "strict-ssh-sudo"
+
+    def execute(self, line: str) -> Output:
+        """Run it as root through sudo; SudoRefused where that is not allowed."""
+        return run_as_root(self.client, line)
 
 
 def host_on(backend: BaseBackend) -> Host:

@@ -42,11 +42,15 @@ class Output:
 
 @dataclass(frozen=True)
 class Account:
-    """How to log in: with a key file, a password, or (neither) the SSH agent and the keys in ~/.ssh."""
+    """How to log in: with a key file, a password, or (neither) the SSH agent and the keys in ~/.ssh.
+
+    ``sudo``: commands that need root go through sudo.
+    """
 
     user: str
     key: Path | None = None
     password: Secret | None = field(default=None, repr=False)
+    sudo: bool = False
 
 
 Sock = Callable[[], "socket.socket | paramiko.Channel"]

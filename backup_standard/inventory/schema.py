@@ -70,6 +70,14 @@ class NodeSection(Strict):
     ssh: str = Field(pattern=r"^[^@\s]+@[^@\s:]+(:\d+)?$", description="USER@HOST or USER@HOST:PORT")
     key: str | None = Field(default=None, description="private key file; default: the SSH agent and ~/.ssh")
     known_hosts: str = "~/.ssh/known_hosts"
+    sudo: bool | None = Field(
+        default=None, description="whether the audit's commands go through sudo -n; default: for every account but root"
+    )
+
+    @property
+    def uses_sudo(self) -> bool:
+        """Whether the account needs sudo to read what only root may."""
+        return not self.ssh.startswith("root@") if self.sudo is None else self.sudo
 
 
 class PolicySection(Strict):
