@@ -11,14 +11,14 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from backup_standard.drill.agent import Agent
 from backup_standard.drill.dialect import said
-from backup_standard.drill.ports import Ran
+from backup_standard.drill.ports import Insider, Ran
 from backup_standard.drill.windows import script
 from backup_standard.errors import ConnectionFailed, LoginRefused
 from backup_standard.inventory.secrets import Secret
 
 LOGON_FAILURE = "1326"
+BY_AGENT = "password, as a logon inside the guest through its agent"
 
 LOGON = script("""
 $user = [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String([Console]::In.ReadLine()))
@@ -62,10 +62,10 @@ class AgentSession:
 class AgentDoor:
     """See :class:`backup_standard.drill.ports.Door`."""
 
-    agent: Agent
+    agent: Insider
     user: str
     password: Secret
-    method: str = "password, as a logon inside the guest through its agent"
+    method: str = BY_AGENT
     wrong_means: Sequence[str] = ("password",)
 
     def enter(self) -> AgentSession:

@@ -32,8 +32,16 @@ class Dialect(Protocol):
     who: Sequence[str]
     """Prints the account that runs it."""
 
+    def boot_of(self, said: str) -> tuple[str, float]:
+        """What ``evidence`` printed: which boot, and the seconds since; ValueError or IndexError for anything else."""
+        ...
+
     def is_account(self, said: str, user: str) -> bool:
         """Whether what ``who`` printed is that account."""
+        ...
+
+    def literal(self, value: str) -> str:
+        """A text as one word of a shell's line."""
         ...
 
     def line(self, command: str) -> Sequence[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from backup_standard.drill import production, screen, steps, teardown
+from backup_standard.drill.agent_door import AgentSession
 from backup_standard.drill.course import FINDINGS, Course, Observed, Tools, Wrong
 from backup_standard.drill.door import SshSession
 from backup_standard.drill.plan import DrillPlan
@@ -75,9 +76,14 @@ class Drill:
         return result
 
     def host(self, recorder: Recorder | None = None) -> Any:
-        """The restored guest as a testinfra host over the login of the login step (see :meth:`step` for errors)."""
+        """The restored guest as a testinfra host over the login of the login step (see :meth:`step` for errors).
+
+        After a login through the agent it is the agent's host: nothing else runs commands there.
+        """
         self.step("login")
         session = self.course.session
+        if isinstance(session, AgentSession):
+            return self.host_as_root(recorder)
         if not isinstance(session, SshSession):
             raise NotRun(f"nobody is logged in to the copy of guest {self.plan.vmid}")
         return session.host(str(self.course.vmid), recorder)
@@ -85,7 +91,8 @@ class Drill:
     def host_as_root(self, recorder: Recorder | None = None) -> Any:
         """The restored guest as a testinfra host over its guest agent."""
         self.step("boot")
-        return agent_host(self.course.agent, f"{self.course.vmid} (agent)", recorder)
+        dialect, name = self.course.dialect, f"{self.course.vmid} (agent)"
+        return agent_host(self.course.agent, name, recorder, line=dialect.line, literal=dialect.literal)
 
     @property
     def recovery(self) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import shlex
 from collections.abc import Sequence
 
 from backup_standard.drill.dialect import LARGEST_FILE, Run, Unreadable, said
@@ -21,9 +22,18 @@ class Posix:
     host_key: Sequence[str] = ("cat", "/etc/ssh/ssh_host_ed25519_key.pub")
     who: Sequence[str] = ("id", "-un")
 
+    def boot_of(self, said: str) -> tuple[str, float]:
+        """The kernel's random boot id and its uptime."""
+        words = said.split()
+        return words[0], float(words[1])
+
     def is_account(self, said: str, user: str) -> bool:
         """Names of accounts are compared as they are."""
         return said.strip() == user
+
+    def literal(self, value: str) -> str:
+        """Quoted for ``sh``."""
+        return shlex.quote(value)
 
     def line(self, command: str) -> Sequence[str]:
         """Through ``sh``."""

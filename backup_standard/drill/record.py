@@ -74,6 +74,7 @@ class DrillRecord:
     class_: str
     run: str
     started: dt.datetime
+    system: str = "linux"
     finished: dt.datetime | None = None
     steps: dict[str, StepResult] = field(default_factory=dict)
     phases: list[Phase] = field(default_factory=list)

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from backup_standard.drill.agent_door import BY_AGENT
 from backup_standard.drill.lines import read_lines
 from backup_standard.drill.plan import DrillPlan
+from backup_standard.drill.posix import POSIX
 from backup_standard.drill.record import FILENAME, Outcome, StepResult
+from backup_standard.drill.windows import WINDOWS
 from backup_standard.errors import NotRun, OperatorError
 from backup_standard.hosts import Recorder, replay_host
 
@@ -37,7 +40,8 @@ class ReplayedDrill:
     def host(self, _recorder: Recorder | None = None) -> Any:
         """The restored guest as a testinfra host that answers as it answered over SSH."""
         self.step("login")
-        return self._host(str(self._vmid))
+        through_agent = str(self._steps["login"].observed.get("method", "")) == BY_AGENT
+        return self._host(f"{self._vmid} (agent)" if through_agent else str(self._vmid))
 
     def host_as_root(self, _recorder: Recorder | None = None) -> Any:
         """The same over its guest agent."""
@@ -48,7 +52,8 @@ class ReplayedDrill:
         recording = _recording_of(name, self._folder)
         if recording is None:
             raise NotRun(_NOBODY.format(vmid=self.plan.vmid))
-        return replay_host(recording, name)
+        system = WINDOWS if self._record.get("system") == WINDOWS.name else POSIX
+        return replay_host(recording, name, system.literal)
 
     @property
     def _vmid(self) -> int:

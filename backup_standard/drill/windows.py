@@ -44,10 +44,19 @@ class Windows:
     host_key = script("Get-Content -LiteralPath (Join-Path $env:ProgramData 'ssh\\ssh_host_ed25519_key.pub')")
     who: Sequence[str] = ("whoami",)
 
+    def boot_of(self, said: str) -> tuple[str, float]:
+        """The moment of the boot, and the seconds since."""
+        words = said.split()
+        return words[0], float(words[1])
+
     def is_account(self, said: str, user: str) -> bool:
         """Without the domain unless one is wanted, and whatever the case."""
         found, wanted = said.strip().lower(), user.lower()
         return found == wanted or ("\\" not in wanted and found.rpartition("\\")[2] == wanted.partition("@")[0])
+
+    def literal(self, value: str) -> str:
+        """Quoted for PowerShell."""
+        return literal(value)
 
     def line(self, command: str) -> Sequence[str]:
         """Through PowerShell; the last program's exit status is its own."""

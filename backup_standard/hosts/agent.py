@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from testinfra.host import Host
@@ -25,18 +26,33 @@ class AgentCalls(Protocol):
         ...
 
 
+Line = Callable[[str], Sequence[str]]
+"""Makes a line for the guest's shell the arguments of a program."""
+
+
+def _sh(line: str) -> Sequence[str]:
+    return ("/bin/sh", "-c", line)
+
+
 class AgentBackend(RunningBackend):
-    """Commands through ``/bin/sh -c`` in the guest."""
+    """Commands through the guest's own shell: ``/bin/sh`` unless another is given, with its way to quote a word."""
 
     NAME = "guest-agent"
 
-    def __init__(self, name: str, calls: AgentCalls, recorder: Notes | None) -> None:
+    def __init__(
+        self, name: str, calls: AgentCalls, recorder: Notes | None, line: Line = _sh,
+        literal: Callable[[str], str] = shlex.quote,
+    ) -> None:  # fmt: skip
         super().__init__(name, recorder)
-        self._calls = calls
+        self._calls, self._line, self._literal = calls, line, literal
+
+    def quote(self, command: str, *args: str) -> str:
+        """The command line, its arguments quoted for this shell."""
+        return command % tuple(self._literal(arg) for arg in args) if args else command
 
     def execute(self, line: str) -> Output:
         """Run it and wait for its end. ConnectionFailed when it does not end, or left no exit status."""
-        pid = self._calls.execute(["/bin/sh", "-c", line])
+        pid = self._calls.execute(list(self._line(line)))
         try:
             final = until(
                 lambda: self._calls.status(pid),
@@ -57,6 +73,13 @@ class AgentBackend(RunningBackend):
         )
 
 
-def agent_host(calls: AgentCalls, name: str, recorder: Notes | None = None) -> Host:
-    """A testinfra host over a guest's agent; ``name`` is what commands are recorded under."""
-    return host_on(AgentBackend(name, calls, recorder))
+def agent_host(
+    calls: AgentCalls, name: str, recorder: Notes | None = None, *,
+    line: Line = _sh, literal: Callable[[str], str] = shlex.quote,
+) -> Host:  # fmt: skip
+    """A testinfra host over a guest's agent; ``name`` is what commands are recorded under.
+
+    ``line`` and ``literal`` are for a guest whose shell is no ``sh``: testinfra's ``run`` works there, its modules ask
+    Unix programs.
+    """
+    return host_on(AgentBackend(name, calls, recorder, line, literal))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import shlex
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +66,18 @@ class Replay(Backend):
 
     NAME = "replay"
 
-    def __init__(self, path: Path, host: str) -> None:
+    def __init__(self, path: Path, host: str, literal: Callable[[str], str] = shlex.quote) -> None:
         super().__init__(host)
+        self._literal = literal
         self._answers: dict[str, list[Output]] = defaultdict(list)
         for noted in _notes(path):
             if noted["host"] == host:
                 output = Output(noted["rc"], _decode(noted["stdout"]), _decode(noted["stderr"]))
                 self._answers[noted["command"]].append(output)
+
+    def quote(self, command: str, *args: str) -> str:
+        """The command line as it was quoted then."""
+        return command % tuple(self._literal(arg) for arg in args) if args else command
 
     def run(self, command: str, *args: str, **_: Any) -> CommandResult:
         """The recorded result. Unknown when the command was not run then."""
@@ -83,6 +89,9 @@ class Replay(Backend):
         return self.result(output.rc, line.encode(), output.stdout, output.stderr)
 
 
-def replay_host(path: Path, host: str) -> Host:
-    """A testinfra host that answers from a recording; ``host`` is the name it was recorded under."""
-    return host_on(Replay(path, host))
+def replay_host(path: Path, host: str, literal: Callable[[str], str] = shlex.quote) -> Host:
+    """A testinfra host that answers from a recording; ``host`` is the name it was recorded under.
+
+    ``literal`` quotes a word as it was quoted then.
+    """
+    return host_on(Replay(path, host, literal))

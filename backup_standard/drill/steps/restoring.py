@@ -17,6 +17,7 @@ def restore(course: Course) -> Observed:
     record.not_proven += production.unseen(record.production_before)
     seen: Observed = preflight.check(plan, tools.api, tools.surroundings, tools.shell)
     course.archived = restoring.read_archived(tools.api, plan)
+    record.system = course.dialect.name
     decided = restoring.decide(course.archived, plan, tools.run)
     record.neutralised = [*map(str, decided.changes), *(f"kept: {text}" for text in decided.kept)]
     tools.claims.claim(plan.temporary_vmid, source=plan.vmid, node=plan.node)

@@ -1,0 +1,84 @@
+"""Modules of a client's own in ``drills/``: written as drills/README.md says, without a change to the library."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from backup_standard.evidence.folder import RunFolder
+from backup_standard.evidence.verdicts import Verdict
+from tests.drillground import Ground
+
+pytest_plugins = ["pytester"]
+
+PROJECT = Path(__file__).parents[3]
+MODULE = '''
+"""What this client needs of single guests."""
+
+import pytest
+
+pytestmark = [pytest.mark.vmid(210), pytest.mark.rule(id="RST-05", level="must", tag="standard")]
+
+
+def test_zone_of_the_office(restored_guest, evidence):
+    """The restored DNS server has the zone of the office.
+
+    Rationale: nobody finds the printers without it.
+    Remedy: qm guest exec {drill.plan.vmid} -- ls /etc/dnsmasq.d
+    """
+    zones = restored_guest.check_output("ls -1 /etc/dnsmasq.d").split()
+    evidence(zones=zones)
+
+    assert "office.conf" in zones, f"only {zones} are there"
+
+
+@pytest.mark.vmid(999)
+def test_of_a_guest_that_this_site_has_not(restored_guest):
+    """Nobody is meant."""
+    raise AssertionError("never run")
+'''
+
+
+def judged(ground: Ground, pytester: pytest.Pytester, *arguments: str) -> list[Verdict]:
+    """Drill guests 210 and 220 with the project's drills and what else lies in the folder."""
+    shutil.copytree(
+        PROJECT / "drills", pytester.path / "drills", ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
+    )
+    pytester.makeconftest('pytest_plugins = ["backup_standard.plugin"]')
+    pytester.makepyprojecttoml("[tool.pytest]\nstrict_markers = true\n")
+    inventory, reports = ground.reports.parents[1] / "lab.yaml", ground.reports.parent
+    pytester.runpytest_inprocess(
+        "drills", f"--inventory={inventory}", f"--run-dir={reports}", "-p", "no:cacheprovider", *arguments
+    )
+    (folder,) = (path for path in ground.reports.iterdir() if path.is_dir())
+    return RunFolder(folder).verdicts()
+
+
+def test_a_module_about_one_guest_is_judged_with_that_guest_before_its_data(
+    ground: Ground, pytester: pytest.Pytester
+) -> None:
+    (pytester.path / "drills").mkdir()
+    (pytester.path / "drills" / "test_services_acme.py").write_text(MODULE)
+    found = judged(ground, pytester, "-k", "210 or 220")
+    own = [row for row in found if "test_services_acme" in row.item]
+    assert [(row.rule, row.subject, str(row.outcome)) for row in own] == [("RST-05", "VM 210 (dns)", "fail")]
+    assert "only ['lab.conf'] are there" in own[0].message
+    rules = [row.rule for row in found if row.subject == "VM 210 (dns)"]
+    assert rules == sorted(rules)
+    assert rules[-3:] == ["RST-05", "RST-06", "RST-07"]
+    assert all(str(row.outcome) == "pass" for row in found if row not in own)
+
+
+def test_the_example_in_the_readme_runs_as_it_stands(ground: Ground, pytester: pytest.Pytester) -> None:
+    text = (PROJECT / "drills" / "README.md").read_text(encoding="utf-8")
+    example = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert example
+    (pytester.path / "drills").mkdir()
+    (pytester.path / "drills" / "test_services_office.py").write_text(example[1])
+    found = judged(ground, pytester, "-k", "zone_file and 210")
+    assert [(row.rule, str(row.outcome), row.message) for row in found] == [
+        ("RST-05", "fail", "the zone of the office is missing")
+    ]
