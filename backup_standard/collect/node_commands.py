@@ -32,6 +32,8 @@ class NodeCommand(str):
     """
 
     __slots__ = ("several", "shapes")
+    shapes: tuple[str, ...]
+    several: bool
 
     def __new__(cls, text: str, *shapes: str, several: bool = False) -> Self:
         """ValueError where a ``%s`` has no shape."""

@@ -20,6 +20,7 @@ from backup_standard.collect.watching import read_journal
 from backup_standard.errors import ConnectionFailed, LoginRefused, Untrusted
 from backup_standard.hosts import Host, node_client, node_host
 from backup_standard.hosts.backend import Notes
+from backup_standard.hosts.sudo import SudoRefused
 from backup_standard.inventory.schema import Inventory
 from backup_standard.model import DumpFolder, Facts, Gap, JournalLine, Mount, Node, Storage
 from backup_standard.model.systems import System
@@ -94,7 +95,8 @@ def _side(inventory: Inventory, facts: Facts, name: str, recorder: Notes | None)
     except (Untrusted, LoginRefused):
         raise
     except ConnectionFailed as problem:
-        lost = Gap(f"the mounts of node {name}", problem.what, f"SSH: {problem.where}", broken=True)
+        refused = isinstance(problem, SudoRefused)
+        lost = Gap(f"the mounts of node {name}", problem.what, f"SSH: {problem.where}", broken=not refused)
         return _unseen(storages, jobs, lost)
 
 

@@ -90,7 +90,8 @@ def with_gaps_listed(facts: Facts) -> Facts:
         facts.defaults, facts.mounts, facts.job_states, facts.dumps, facts.journals,
         facts.changes, facts.systems, facts.images, facts.unsized,
     )  # fmt: skip
-    found = list(facts.gaps)
+    told = facts.notifications
+    found = [*facts.gaps, *([told] if isinstance(told, Gap) and told.need else [])]  # releases before 8.1 have none
     for part in parts:
         values = [part] if isinstance(part, Gap) else part.values()
         found += [value for value in values if isinstance(value, Gap)]

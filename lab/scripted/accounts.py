@@ -86,7 +86,8 @@ class NodeAccount:
             name: program for name, program in node.host.programs.items() if name in UNPRIVILEGED
         }
         programs["sudo"] = lambda context, argv: self._sudo(node, context, argv)
-        programs["env"] = lambda context, argv: _env(programs, context, argv)
+        for name in ("env", "ionice", "nice"):
+            programs[name] = lambda context, argv: _around(programs, context, argv)
         result = run_line(programs, node.host.context(user=self.name), line)
         if result.rc == 127 and "no recorded result" in result.stderr:
             return fail(126, f"sh: 1: {line.split(' ', 1)[0]}: Permission denied")
@@ -104,8 +105,9 @@ class NodeAccount:
         return node.host.call(node.host.context(context.stdin), command)
 
 
-def _env(programs: dict[str, Program], context: Context, argv: list[str]) -> CommandResult:
+def _around(programs: dict[str, Program], context: Context, argv: list[str]) -> CommandResult:
+    """Run what ``env A=b``, ``nice -n 19`` or ``ionice -c 3`` run, as the same account."""
     words = list(argv)
-    while words and "=" in words[0]:
+    while words and ("=" in words[0] or words[0].startswith("-") or words[0].isdecimal()):
         words.pop(0)
     return run_argv(programs, context, words)
