@@ -155,10 +155,10 @@ def sizes(facts: Facts, archives: Sequence[Archive], disks: int | None) -> Sizes
 
 def no_size(facts: Facts, archive: Archive, need: str) -> Unknown:
     """What a rule raises that needs the size of an archive where neither the node nor the API shows it."""
-    hidden = Gap("", "the API does not show it", need)
-    return facts.unsized.get(f"{archive.node}/{archive.storage}", hidden).as_error(
-        f"the size of archive {archive.filename}"
-    )
+    key, hidden = f"{archive.node}/{archive.storage}", Gap("", "the API does not show it", need)
+    folder = facts.dumps.get(key)
+    unread = folder if isinstance(folder, Gap) and folder.broken else hidden
+    return facts.unsized.get(key, unread).as_error(f"the size of archive {archive.filename}")
 
 
 def _size(facts: Facts, archive: Archive) -> int | None:

@@ -11,12 +11,24 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
-from backup_standard.audit import archive_files, changes, history, last_run, mended, nights_held, planned, told, volumes
+from backup_standard.audit import (
+    archive_files,
+    changes,
+    history,
+    intact,
+    last_run,
+    mended,
+    nights_held,
+    planned,
+    told,
+    volumes,
+)
 from backup_standard.audit.hours import Window
 from backup_standard.audit.retained_guest import RECOMMENDED_NIGHTS, RetainedGuest
 from backup_standard.errors import Unknown
 from backup_standard.model import Archive, Gap, GuestKind, StorageStatus
 from backup_standard.model.facts import known
+from backup_standard.model.readings import DrilledArchive
 from backup_standard.quantities import say_duration
 
 T = TypeVar("T")
@@ -199,6 +211,13 @@ class Guest(RetainedGuest):
         newest = self.archives[0].archive
         tasks = self.facts.tasks.get(newest.node, ())
         return archive_files.of(self.facts, newest, () if isinstance(tasks, Gap) else tasks, self.now)
+
+    def prove_intact(self, drilled: Sequence[DrilledArchive] = ()) -> intact.Proof:
+        """What shows that its newest archive is intact, besides earlier drills those of this run. Unknown without."""
+        newest = self.newest_archive
+        if newest is None:
+            raise Unknown(f"the newest archive of {self}", reason="there is none")
+        return intact.prove(self.facts, newest.archive, (*drilled, *self.facts.drilled))
 
     @property
     def dump_folder(self) -> str:

@@ -39,8 +39,11 @@ class History:
 
     @property
     def downgraded_to(self) -> str:
-        """The mode that the newest run fell back to; empty when it kept its own or no log was read."""
-        newest = next((run.part for run in self.runs if run.part), None)
+        """The mode that the newest run fell back to; empty when it kept its own. Unknown when its log is unread."""
+        newest_run = next((run for run in self.runs if run.part or run.task.unread), None)
+        if newest_run and newest_run.task.unread:
+            raise newest_run.task.without_log()
+        newest = newest_run.part if newest_run else None
         return newest.fallback if newest else ""
 
 

@@ -171,6 +171,7 @@ class BackupStorage:
     def status(self) -> StorageStatus:
         """What this node says of it. Unknown when the node was not asked, or when it may be hidden."""
         if self.key not in self.facts.statuses:
+            known(self.facts.storages)
             need = f"Datastore.Audit on /storage/{self.storage}"
             raise Unknown(f"whether {self} is active", reason="the node does not list it", need=need)
         return known(self.facts.statuses[self.key])

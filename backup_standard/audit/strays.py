@@ -28,6 +28,7 @@ def find(facts: Facts, key: str) -> tuple[Stray, ...]:
     folder = facts.dumps.get(key)
     files = folder.by_name if isinstance(folder, DumpFolder) else {}
     found = []
+    known(facts.storages)  # without them it is not known where archives could be
     for archive in known(facts.archives.get(key, Gap(f"the archives of {key}", "they were not read"))):
         reason = _reason(facts, archive)
         if reason:

@@ -26,8 +26,13 @@ class Guests:
 
 
 def list_guests(reader: Reader) -> Listed:
-    """The entries of /cluster/resources."""
-    return reader.attempt("the list of guests", lambda: reader.rows("/cluster/resources", type="vm"))
+    """The entries of /cluster/resources; broken as a whole when one has no VMID, since it could be any guest's."""
+
+    def read() -> Listed:
+        listed = reader.rows("/cluster/resources", type="vm")
+        return [{**raw, "vmid": int(raw["vmid"])} for raw in listed]
+
+    return reader.attempt("the list of guests", read)
 
 
 def read_guests(reader: Reader, inventory: Inventory, listed: Listed, online: Sequence[str]) -> Guests:
@@ -35,21 +40,13 @@ def read_guests(reader: Reader, inventory: Inventory, listed: Listed, online: Se
     if isinstance(listed, Gap):
         everyone = replace(listed, need=MARK)
         return Guests({vmid: replace(listed, fact=f"guest {vmid}") for vmid in inventory.guests}, (everyone,))
-    found: dict[int, Guest | Gap] = {}
-    gaps: list[Gap] = []
-    for vmid, guest in reader.each(lambda raw: _guest(reader, raw, online), listed):
-        if isinstance(guest, Gap) and vmid is None:
-            gaps.append(guest)
-        elif vmid is not None:
-            found[vmid] = guest
-    gaps += [guest.unread for guest in found.values() if isinstance(guest, Guest) and guest.unread]
-    return Guests(found, tuple(gaps))
+    found: dict[int, Guest | Gap] = dict(reader.each(lambda raw: _guest(reader, raw, online), listed))
+    unread = [guest.unread for guest in found.values() if isinstance(guest, Guest)]
+    return Guests(found, tuple(gap for gap in unread if gap))
 
 
-def _guest(reader: Reader, raw: Mapping[str, Any], online: Sequence[str]) -> tuple[int | None, Guest | Gap]:
-    vmid = reader.attempt("an entry of the list of guests", lambda: int(raw["vmid"]))
-    if isinstance(vmid, Gap):
-        return None, replace(vmid, need=MARK)
+def _guest(reader: Reader, raw: Mapping[str, Any], online: Sequence[str]) -> tuple[int, Guest | Gap]:
+    vmid: int = raw["vmid"]
     guest = reader.attempt(f"guest {vmid}", lambda: shapes.guest(raw, {}))
     if isinstance(guest, Gap):
         return vmid, guest

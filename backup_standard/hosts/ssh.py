@@ -98,8 +98,9 @@ class SshClient:
         self._transport()
         return self
 
-    def run(self, command: str, *, stdin: bytes = b"", timeout: float = COMMAND_TIMEOUT) -> Output:
+    def run(self, command: str, *, stdin: bytes = b"", timeout: float | None = None) -> Output:
         """Run a command line and wait for it; ``timeout`` in seconds of silence. ConnectionFailed when it is lost."""
+        timeout = COMMAND_TIMEOUT if timeout is None else timeout
         channel = self.open(command)
         with contextlib.closing(channel):
             try:

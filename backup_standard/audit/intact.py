@@ -1,0 +1,71 @@
+"""Whether an archive is intact from end to end: by a drill of the very same file that passed, else by a reading."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from backup_standard.errors import Unknown
+from backup_standard.model import Archive, DumpFolder, Facts
+from backup_standard.model.facts import known
+from backup_standard.model.readings import ArchiveReading, DrilledArchive
+from backup_standard.quantities import say_duration, say_size
+
+NEED = "pytest --deep, which reads it on its node, or a passed drill of it"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What shows that an archive is intact, or (``problem``) that it is not; ``sha256`` where the file was read."""
+
+    by: str
+    at: dt.datetime
+    problem: str = ""
+    holds: str = ""
+    sha256: str = ""
+
+
+def prove(facts: Facts, archive: Archive, drilled: Iterable[DrilledArchive]) -> Proof:
+    """The proof for an archive. Unknown where there is none, Unread where a reading failed.
+
+    A finding outweighs a drill: the file may have been damaged since.
+    """
+    read = facts.readings.get(f"{archive.node}/{archive.volid}")
+    if isinstance(read, ArchiveReading) and read.problem:
+        return _by_reading(read)
+    size = _size(facts, archive)
+    drill = next((one for one in drilled if _same(one, archive, size)), None)
+    if drill:
+        return Proof(f"drill {drill.run}", dt.datetime.fromisoformat(drill.finished))
+    fact = f"whether {archive} is intact"
+    if read is None:
+        raise Unknown(fact, reason="nobody has read it from end to end, and no drill of it has passed", need=NEED)
+    reading = known(read)
+    if not reading.checksummed:
+        raise Unknown(
+            fact,
+            reason=f"it is complete, but its data ({archive.compression}) carries no checksum that would show damage",
+            need="backups with zstd, or a passed drill of it",
+        )
+    return _by_reading(reading)
+
+
+def _size(facts: Facts, archive: Archive) -> int | None:
+    """The file's size in bytes, by the node or else by the API."""
+    dump = facts.dumps.get(f"{archive.node}/{archive.storage}")
+    file = dump.by_name.get(archive.filename) if isinstance(dump, DumpFolder) else None
+    return file.size if file else archive.size
+
+
+def _same(drill: DrilledArchive, archive: Archive, size: int | None) -> bool:
+    """Whether it is the very file: same name on the same storage, same time, same size; one unknown size is none."""
+    told = (archive.vmid, archive.volid, archive.node, archive.ctime, size)
+    return size is not None and told == (drill.vmid, drill.volid, drill.node, drill.ctime, drill.size)
+
+
+def _by_reading(read: ArchiveReading) -> Proof:
+    holds = ", ".join(f"{name} {say_size(size)}" for name, size in read.disks.items())
+    holds = holds or (f"{read.members} members" if read.members else "no disks")
+    by = f"{say_size(read.read)} read on node {read.node} in {say_duration(read.seconds)}"
+    return Proof(by, read.at, read.problem, "" if read.problem else holds, read.sha256)
