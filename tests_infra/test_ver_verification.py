@@ -1,10 +1,13 @@
 """Verification: whether backups really came about."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from backup_standard.audit.guest import Guest
 from backup_standard.audit.site import Site
 from backup_standard.evidence.notes import Evidence
+from backup_standard.model.readings import DrilledArchive
 from backup_standard.quantities import say_duration, say_size
 
 
@@ -90,6 +93,23 @@ def test_no_error_of_backups_is_left_unmended(guest: Guest, evidence: Evidence) 
 
     latest = "; ".join(one.say(zone) for one in mishaps.open[:3])
     assert not mishaps.open, f"no later backup of {guest} made up for: {latest}"
+
+
+@pytest.mark.rule(id="VER-05", level="must", tag="standard")
+def test_newest_archive_is_intact(guest: Guest, drilled: Sequence[DrilledArchive], evidence: Evidence) -> None:
+    """The newest archive of every mandatory guest is intact from end to end.
+
+    Rationale: a damaged archive looks like any other until it is restored.
+    Remedy: vzdump {guest.vmid} --storage {guest.backup_storage} --compress zstd --mode snapshot
+    Look for the cause before the next night: the kernel's messages about the disk, its SMART values, the memory.
+    """
+    newest = guest.newest_archive
+    evidence(newest_archive=newest)
+    assert newest, f"{guest} has no archive on storage {guest.backup_storage}"
+    proof = guest.prove_intact(drilled)
+    evidence(shown_by=proof.by, at=proof.at, holds=proof.holds, sha256=proof.sha256)
+
+    assert not proof.problem, f"{newest} of {guest} is damaged: {proof.problem}"
 
 
 @pytest.mark.rule(id="VER-07", level="should", tag="added")

@@ -35,7 +35,9 @@ class Facts:
     ``looked_at`` are the moments of earlier full audits of this client, as their run folders say;
     ``systems`` (disks, kernel, scheduler, clock, read over SSH) by node; ``images`` (guest disks found as files in the
     folder of a storage that holds backups) by "node/storage"; ``unsized`` says, by "node/storage", why the sizes of
-    its archives could not be read; ``gaps`` lists every gap met, for the preflight table.
+    its archives could not be read; ``readings`` (archives read from end to end, where that was asked for) by
+    "node/volid"; ``drilled`` are the archives that drills of earlier runs restored and passed, as their run folders
+    say; ``gaps`` lists every gap met, for the preflight table.
     """
 
     taken_at: dt.datetime

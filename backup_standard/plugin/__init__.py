@@ -6,10 +6,12 @@ pytest could rewrite its assertions (it has none): PYTEST_DONT_REWRITE.
 
 pytest_plugins = [
     "backup_standard.plugin.options",
+    "backup_standard.plugin.deep",
     "backup_standard.plugin.session",
     "backup_standard.plugin.subjects",
     "backup_standard.plugin.order",
     "backup_standard.plugin.drill_fixtures",
+    "backup_standard.plugin.proofs",
     "backup_standard.plugin.rules",
     "backup_standard.plugin.verdicts",
     "backup_standard.plugin.workers",

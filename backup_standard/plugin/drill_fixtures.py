@@ -21,6 +21,7 @@ from backup_standard.errors import OperatorError
 from backup_standard.evidence.folder import RunFolder
 from backup_standard.hosts import Recorder
 from backup_standard.plugin.drill_choice import MARKERS, chooses, chosen
+from backup_standard.plugin.proofs import DRILL_KEY
 from backup_standard.plugin.session import Run, as_usage_error, is_worker, run_of
 from backup_standard.plugin.subjects import Missing, NoSubject
 
@@ -132,6 +133,7 @@ def drill(request: pytest.FixtureRequest) -> Iterator[Drill | ReplayedDrill]:
         listener=_listener(request.config, run),
     )  # fmt: skip
     with closing(tools), Drill(plan, tools) as started:
+        request.config.stash[DRILL_KEY] = started
         yield started
 
 

@@ -58,6 +58,11 @@ def is_drill(config: pytest.Config) -> bool:
     return any(_is_within(config, argument, DRILL_FOLDER) for argument in config.args)
 
 
+def is_audit(config: pytest.Config) -> bool:
+    """Whether the command line names the audit's rules."""
+    return any(_is_within(config, argument, AUDIT_FOLDER) for argument in config.args)
+
+
 def is_part(config: pytest.Config) -> bool:
     """Whether the command line asks for less than a whole folder."""
     narrowed = config.getoption("keyword") or config.getoption("markexpr") or config.getoption("deselect")

@@ -10,6 +10,7 @@ from backup_standard.plugin import options
 from backup_standard.plugin.rules import rule_of
 from backup_standard.plugin.session import run_of
 
+PROVEN_BY_DRILLS = "VER-05"
 _PARAMETERS = re.compile(r"\[(.*)\]$")
 _VMID = re.compile(r"(\d{3,9})(?:-|$)")
 
@@ -36,8 +37,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _place(item: pytest.Item, groups: dict[str, int]) -> tuple[int, int, str]:
-    """Drill rows by guest and rule; everything else stays where it is (sorting is stable)."""
-    rule = rule_of(item)
-    if rule is None or not rule.id.startswith("RST-0"):
+    """Drill rows by guest and rule; everything else stays where it is (sorting is stable).
+
+    Where guests are drilled, what a passed drill proves (VER-05) is judged after the guest's drill.
+    """
+    rule, run = rule_of(item), run_of(item.config)
+    proven = run is not None and run.is_drill and rule is not None and rule.id == PROVEN_BY_DRILLS
+    if rule is None or not (rule.id.startswith("RST-0") or proven):
         return (0, 0, "")
     return (1, groups[group_of(item.nodeid)], rule.id)

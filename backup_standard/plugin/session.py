@@ -13,12 +13,13 @@ from backup_standard.audit.site import Site
 from backup_standard.errors import OperatorError
 from backup_standard.evidence import recorded
 from backup_standard.evidence.folder import RunFolder
+from backup_standard.evidence.proven import drilled_before
 from backup_standard.evidence.verdicts import Verdict
 from backup_standard.inventory.loader import load
 from backup_standard.inventory.schema import Inventory
 from backup_standard.model.codec import facts_from_json, facts_to_json
 from backup_standard.model.facts import Facts
-from backup_standard.plugin import options
+from backup_standard.plugin import deep, options
 
 RUN_FOLDER, ARGUMENTS = "backup_standard_run_folder", "backup_standard_arguments"
 """The keys under which workers of pytest-xdist find the run's folder and what to collect."""
@@ -140,7 +141,9 @@ def _read(config: pytest.Config, run: Run) -> Facts:
     except OperatorError as error:
         run.folder.remove()
         raise as_usage_error(error) from None
-    facts = replace(facts, looked_at=run.folder.earlier_audits())
+    drilled = drilled_before(run.folder, run.inventory.client, run.inventory.class_)
+    facts = replace(facts, looked_at=run.folder.earlier_audits(), drilled=drilled)
+    facts = deep.with_readings(config, run.inventory, facts, _progress(config), run.folder.path / "commands.jsonl")
     run.folder.write_text(run.folder.facts.name, facts_to_json(facts))
     return facts
 

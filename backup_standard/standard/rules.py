@@ -33,7 +33,7 @@ RULES: Mapping[str, Kind] = {
     **dict.fromkeys(("RET-01", "RET-02", "RET-03", "RET-04"), Kind.GUEST),
     "RET-05": Kind.STORAGE,
     **dict.fromkeys(("CMP-01", "CMP-02"), Kind.GUEST),
-    **dict.fromkeys(("VER-01", "VER-02", "VER-03", "VER-04", "VER-06", "VER-07"), Kind.GUEST),
+    **dict.fromkeys(("VER-01", "VER-02", "VER-03", "VER-04", "VER-05", "VER-06", "VER-07"), Kind.GUEST),
     "VER-08": Kind.SITE,
     **dict.fromkeys(("RST-01", "RST-02", "RST-03", "RST-04", "RST-05", "RST-06", "RST-07"), Kind.GUEST),
     **dict.fromkeys(("WFL-01", "WFL-02", "WFL-03"), Kind.GUEST),

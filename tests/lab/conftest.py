@@ -46,7 +46,7 @@ def evidence_run(lab: LabUnderTest, tmp_path_factory: pytest.TempPathFactory) ->
     """One complete run of the main job, as the demo does it: every audit rule and every drill, on two workers."""
     folder = tmp_path_factory.mktemp("evidence")
     before, restored = lab.production(), len(lab.restores())
-    done = run_suite("tests_infra", "drills", "-n", "2", "--run-dir", str(folder))
+    done = run_suite("tests_infra", "drills", "--deep", "-n", "2", "--run-dir", str(folder))
     kept = os.environ.get("KEEP_EVIDENCE")
     if kept:
         subprocess.run(["cp", "-a", f"{folder}/.", kept], check=True)

@@ -56,6 +56,6 @@ def test_container_is_listed_as_not_yet_covered(evidence_run: EvidenceRun) -> No
 
 def test_audit_alone_reads_and_is_green(lab: LabUnderTest, tmp_path_factory: object) -> None:
     tasks = {task["upid"] for task in lab.get("/nodes/pve1/tasks", source="all", limit=500)}
-    done = run_suite("--run-dir", "reports/lab/test-audit")
+    done = run_suite("--deep", "--run-dir", "reports/lab/test-audit")
     assert done.returncode == 0, done.stdout + done.stderr
     assert {task["upid"] for task in lab.get("/nodes/pve1/tasks", source="all", limit=500)} == tasks

@@ -34,6 +34,7 @@ from backup_standard.model import (
 )
 from backup_standard.model.devices import Block, Devices
 from backup_standard.model.dumps import log_name
+from backup_standard.model.readings import ArchiveReading
 from backup_standard.model.systems import System
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -184,6 +185,15 @@ def dump(archives: Iterable[Archive], **changes: Any) -> DumpFolder:
     return DumpFolder("/mnt/backup/dump", DISK, tuple(files))
 
 
+def reading(one: Archive, **changes: Any) -> ArchiveReading:
+    """A reading of that archive from end to end, which found nothing wrong."""
+    made = ArchiveReading(
+        one.volid, one.node, one.ctime, one.size or 0, one.size or 0, NOW, 12.5, "5" * 64, checksummed=True,
+        disks={"drive-virtio0": 8 * GiB},
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
 def facts(**changes: Any) -> Facts:
     """A sound reading of the site; name a field of Facts to replace it."""
     vmids = (100, 210)
@@ -203,6 +213,7 @@ def facts(**changes: Any) -> Facts:
         statuses={KEY: StorageStatus(STORAGE, NODE, True, True, 500 * GiB, 40 * GiB, 460 * GiB)},
         archives=archives,
         dumps={KEY: dump(() if isinstance(files, Gap) else files)},
+        readings={f"{one.node}/{one.volid}": reading(one) for one in (() if isinstance(files, Gap) else files)},
         journals={NODE: ()},
         notifications=NOTIFICATIONS,
         tasks={NODE: tuple(task(vmid, moment) for vmid in vmids for moment in nights(3))},
