@@ -10,7 +10,8 @@ from lab.pve.access import Access
 AUDIT, DRILL = "audit@pve", "drill@pve"
 TOKEN = "suite"  # noqa: S105 - the token's name
 TEMPORARY = (101, 201, 211, 221, 231, *range(9000, 9100))
-_READ = {"Datastore.Audit", "Mapping.Audit", "Pool.Audit", "SDN.Audit", "Sys.Audit", "Sys.Syslog", "VM.Audit"}
+_READ = {"Datastore.Audit", "SDN.Audit", "Sys.Audit", "Sys.Syslog", "VM.Audit"}
+_NOTIFICATIONS = "/mapping/notifications"
 _RESTORE = {"VM.Allocate", "VM.Audit", "VM.Clone", "VM.Console", "VM.PowerMgmt"}
 
 
@@ -31,7 +32,7 @@ def agent_privileges(access: Access) -> set[str]:
 
 def audit_role(access: Access) -> set[str]:
     """Give what the auditor holds everywhere; nothing of it writes."""
-    return (_READ | {"VM.GuestAgent.Audit"}) & access.privileges
+    return _READ & access.privileges
 
 
 def drill_role(access: Access) -> set[str]:
@@ -58,8 +59,10 @@ def seed_access(access: Access, secrets: Secrets, production: Iterable[int]) -> 
     lines += [("RestoreDrill", "/pool/drill")]
     lines += [("RestoreTarget", f"/storage/{storage}") for storage in ("backup-hdd", "vmdata")]
     lines += [("RestoreBridge", f"/sdn/zones/localnetwork/{bridge}") for bridge in ("vmbr0", "vmbr9")]
+    access.add_role("NotificationAudit", {"Mapping.Audit"})
     for who in (AUDIT, f"{AUDIT}!{TOKEN}"):
         access.grant("/", who, "BackupAudit")
+        access.grant(_NOTIFICATIONS, who, "NotificationAudit")
     for who in (DRILL, f"{DRILL}!{TOKEN}"):
         for role, path in lines:
             access.grant(path, who, role)

@@ -100,7 +100,7 @@ with_curl = pytest.mark.skipif(not shutil.which("curl"), reason="curl is not ins
 @with_curl
 def test_curl_reads_and_sees_the_reason(lab: labsite.LabSite) -> None:
     assert json.loads(curl(lab, "audit", "/version"))["data"]["release"] == "9.2"
-    assert curl(lab, "audit", "/pools/nope", "-D", "-").startswith("HTTP/1.1 500 pool 'nope' does not exist\n")
+    assert curl(lab, "root", "/pools/nope", "-D", "-").startswith("HTTP/1.1 500 pool 'nope' does not exist\n")
     refused = curl(lab, "audit", "/pools", "-D", "-", "-d", "poolid=x")
     assert refused.startswith("HTTP/1.1 403 Permission check failed (/pool/x, Pool.Allocate)\n")
 

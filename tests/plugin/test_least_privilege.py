@@ -32,8 +32,12 @@ NODE = "pve1"
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[labsite.LabSite]:
     """The lab's site, its auditor made anew by the commands that are printed."""
     with labsite.running(tmp_path_factory.mktemp("lab"), guests=False) as running:
+        seeded = {entry for entry in running.site.access.acl if entry.ugid.startswith("audit@pve")}
+        roles = {name: running.site.access.roles[name] for name in ROLES}
         pveum.forget(running.site.access, "audit@pve", *ROLES)
         pveum.carry_out(running.site.access, audit_token((9, 2)), running.secrets.audit_token)
+        assert {one for one in running.site.access.acl if one.ugid.startswith("audit@pve")} == seeded
+        assert {name: running.site.access.roles[name] for name in ROLES} == roles
         yield running
 
 
