@@ -43,6 +43,7 @@ class Drill:
         self.record = DrillRecord(
             guest=plan.vmid, name=plan.name, role=plan.role, kind=plan.kind, vmid=plan.vmid,
             temporary_vmid=plan.temporary_vmid, node=plan.node, archive=plan.archive, class_=tools.class_,
+            disk_bytes=plan.disk_bytes or None,
             run=tools.run, started=dt.datetime.now(dt.UTC),
             rto_seconds=plan.rto.total_seconds() if plan.rto else None,
         )  # fmt: skip

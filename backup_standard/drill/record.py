@@ -58,7 +58,8 @@ class Phase:
 class DrillRecord:
     """The record of one drill; grows while it runs. Sizes in bytes, times in seconds, moments in UTC.
 
-    ``bytes`` is the data restored (disk bytes, by the task log), ``mb_per_s`` that over the restore's time in MB (10⁶).
+    ``disk_bytes`` is the size of the guest's disks, ``bytes`` the data restored (disk bytes, by the task log),
+    ``mb_per_s`` that over the restore's time in MB (10⁶).
     ``data_age_seconds`` is the measured RPO: how long before the drill the oldest heartbeat was written. ``drift`` is
     how production's configuration differs from the archive's today.
     """
@@ -78,6 +79,7 @@ class DrillRecord:
     finished: dt.datetime | None = None
     steps: dict[str, StepResult] = field(default_factory=dict)
     phases: list[Phase] = field(default_factory=list)
+    disk_bytes: int | None = None
     bytes: int | None = None
     mb_per_s: float | None = None
     recovery_seconds: float | None = None

@@ -58,6 +58,8 @@ def _detail(drill: Json, folder: Path, zone: str) -> str:
         ("Archive", (drill.get("archive") or {}).get("volid")),
         ("Isolation", _isolation(drill)),
         ("Changed for the drill", drill.get("neutralised") or "nothing"),
+        ("Age of the data", _data_age(drill)),
+        ("Production differs from the archive", drill.get("drift") or "in nothing that was compared"),
         ("Not proven", drill.get("not_proven") or "nothing"),
         ("Production guests", _production(drill)),
     ]
@@ -159,8 +161,18 @@ def _speed(drill: Json) -> str:
 def _recovery(drill: Json) -> str:
     if not drill.get("recovery_seconds"):
         return "not measured"
-    target = f" (RTO {say_duration(float(drill['rto_seconds']))})" if drill.get("rto_seconds") else ""
-    return f"{say_duration(float(drill['recovery_seconds']))}{target}"
+    took, target = float(drill["recovery_seconds"]), float(drill.get("rto_seconds") or 0)
+    if not target:
+        return f"{say_duration(took)} (no RTO declared)"
+    return f"{say_duration(took)} (RTO {say_duration(target)} {'met' if took <= target else 'missed'})"
+
+
+def _data_age(drill: Json) -> str:
+    """The measured RPO."""
+    age = drill.get("data_age_seconds")
+    return (
+        f"{say_duration(float(age))} at the drill, by its heartbeat" if age is not None else "not told by a heartbeat"
+    )
 
 
 def _outcome(drill: Json) -> str:
@@ -194,8 +206,12 @@ def _screen(drill: Json, folder: Path) -> str:
         f'<figure id="screen-{_id(drill)}"><a href="#screen-{_id(drill)}" class="enlarge">'
         f'<img src="{picture}" alt="console screen of {text(_guest(drill))} after it booted"></a>'
         f"<figcaption>Console of {text(_guest(drill))} after it booted from its own disk, restored as "
-        f'{_id(drill)} <a class="close" href="#drill-{_id(drill)}">close</a></figcaption></figure>'
+        f'{_id(drill)}{_blurred(drill)} <a class="close" href="#drill-{_id(drill)}">close</a></figcaption></figure>'
     )
+
+
+def _blurred(drill: Json) -> str:
+    return f" ({text(drill['screenshot_reason'])})" if drill.get("screenshot_reason") else ""
 
 
 def _picture(drill: Json, folder: Path) -> str:

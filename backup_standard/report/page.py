@@ -5,16 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from backup_standard.evidence.folder import RunFolder
-from backup_standard.evidence.recorded import judged
+from backup_standard.evidence.recorded import facts_of, judged
 from backup_standard.evidence.summary import Summary
 from backup_standard.evidence.verdicts import Outcome, reconcile
 from backup_standard.inventory.schema import Inventory
-from backup_standard.report import drills, rules
+from backup_standard.report import drills, forecast, rules
 from backup_standard.report.fragments import moment, pairs, section, table, text
 
 STYLE = Path(__file__).with_name("style.css")
@@ -68,6 +68,7 @@ def body(folder: RunFolder) -> str:
             section("Left behind on the site", _list(run.get("leftovers") or ()), "leftovers"),
             section("Restore drills", drills.overview(drilled, folder.path, zone), "drills"),
             section("Each drill", drills.details(drilled, folder.path, zone), "each-drill"),
+            section("How long the whole site would take", _forecast(folder, drilled, not_covered), "forecast"),
             section(
                 "Guests without a drill" if summary.drilled else "Guests not judged", _guests(not_covered), "uncovered"
             ),
@@ -131,6 +132,11 @@ def _about(folder: RunFolder, run: Mapping[str, Any], zone: str) -> str:
         ],
         "about",
     )
+
+
+def _forecast(folder: RunFolder, drilled: Sequence[Mapping[str, Any]], not_covered: list[dict[str, Any]]) -> str:
+    facts = facts_of(folder) if drilled and folder.facts.exists() else None
+    return forecast.section_body(forecast.reckon(drilled, not_covered, facts))
 
 
 def _guests(not_covered: list[dict[str, Any]]) -> str:

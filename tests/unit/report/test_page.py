@@ -114,7 +114,7 @@ def test_drill_table_with_phases_times_speed_and_screen(run: Written) -> None:
     body = run.body()
     for shown in (
         "VM 210 (dns)", "113 MiB", "2026-11-24 02:00", "restore 12 s", "boot 30 s", "2.0 GiB at 181 MB/s",
-        "48.2 s (RTO 30 min)", "API: no ports and no address", "onboot: 1 → 0",
+        "48.2 s (RTO 30 min met)", "API: no ports and no address", "onboot: 1 → 0",
         "1 compared before and after: configuration, status and disks unchanged", "speed</dt><dd>181 MB/s",
     ):  # fmt: skip
         assert shown in body, shown
