@@ -17,4 +17,5 @@ pytest_plugins = [
     "backup_standard.plugin.workers",
     "backup_standard.plugin.html",
     "backup_standard.plugin.terminal",
+    "backup_standard.plugin.preflight",
 ]
