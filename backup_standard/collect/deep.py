@@ -97,10 +97,13 @@ class _Place:
         file = dump.by_name.get(archive.filename)
         if file is None:
             return Gap(fact, f"there is no such file in {dump.path}")
+        try:
+            path = reading.path_of(storage.dump_folder, archive)
+        except ValueError as problem:
+            return Gap(fact, str(problem))
         deadline = self._deadline(archive, file.size)
         if isinstance(deadline, str):
             return Gap(fact, f"not begun: {deadline}", "another hour: read with --deep when no backup is near")
-        path = reading.path_of(storage.dump_folder, archive)
         with node_client(self.inventory, archive.node) as client:
             return self._stream(client, archive, path, file.size, deadline)
 

@@ -10,7 +10,7 @@ import datetime as dt
 import json
 import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
@@ -40,6 +40,7 @@ os._exit(0)
 """
 LOW = "nice -n 19 ionice -c 3"
 PRESSURE = "/proc/pressure/io"
+_BAD_DISK = "Input/output error"
 SILENCE = 180.0
 """Seconds without a word from the reader, which speaks every second unless the disk hangs or it waits for others."""
 
@@ -120,36 +121,39 @@ def read(client: SshClient, task: Task, recorder: Notes | None = None) -> Archiv
     began = time.monotonic()
     try:
         output = run_lines(client, line, task.hear, silence=SILENCE)
+        if recorder:
+            told = line.replace(shlex.quote(reader()), "READER")
+            recorder.note(task.archive.node, told, output, time.monotonic() - began)
+        return _without_reading(task, output) or _reading(task, output)
     except Stop as reason:
         return Gap(task.fact, f"aborted: {reason}", broken=True)
     except ConnectionFailed as problem:
         return Gap(task.fact, f"{problem.where}: {problem.what}", broken=True)
-    except (ValueError, AttributeError, TypeError) as problem:
+    except (ValueError, LookupError, AttributeError, TypeError) as problem:
         misread = f"the reader on the node answered in a form that is not understood: {problem}"
         return Gap(task.fact, misread, broken=True)
-    if recorder:
-        told = line.replace(shlex.quote(reader()), "READER")
-        recorder.note(task.archive.node, told, output, time.monotonic() - began)
-    return _result(task, output)
 
 
-def _result(task: Task, output: Output) -> ArchiveReading | Gap:
-    said = _last_words(output)
-    found: Mapping[str, Any] = task.result
+def _without_reading(task: Task, output: Output) -> Gap | None:
+    """Why there is no reading of all that the node can give; None where there is one."""
+    said, found = _last_words(output), task.result
     if not found:
         reason = f"the reader on the node ended with {output.rc}: {said}"
         return Gap(task.fact, reason, "python3 on the node", broken=True)
     if found["aborted"]:
         return Gap(task.fact, f"aborted: {found['aborted']}", broken=True)
     if found["unproven"]:
-        return Gap(task.fact, found["unproven"], "the tool that unpacks it")
-    problem = str(found["problem"])
-    if "Input/output error" in said:
-        problem = f"the disk cannot read it, at or behind byte {found['read']} of the file: {said}"
-    elif said and found["ended"] and int(found["read"]) < task.size:
+        return Gap(task.fact, str(found["unproven"]), "the tool that unpacks it")
+    if said and _BAD_DISK not in said and found["ended"] and int(found["read"]) < task.size:
         return Gap(task.fact, said, f"leave to read it: {node_commands.ARCHIVE_DATA % task.path}")
-    elif found["ended"] and int(found["read"]) != task.size:
-        problem = f"{found['read']} bytes were read, and the file had {task.size}" + (f"; {problem}" if problem else "")
+    return None
+
+
+def _reading(task: Task, output: Output) -> ArchiveReading:
+    found = task.result
+    problem = _problem(task, _last_words(output))
+    if not problem and found["intact"] is not True:
+        raise ValueError("neither intact nor damaged")
     return ArchiveReading(
         volid=task.archive.volid, node=task.archive.node, ctime=task.archive.ctime, size=task.size,
         read=int(found["read"]), at=dt.datetime.now(dt.UTC).replace(microsecond=0), seconds=float(found["seconds"]),
@@ -158,6 +162,16 @@ def _result(task: Task, output: Output) -> ArchiveReading | Gap:
         disks={str(name): int(size) for name, size in found.get("disks", {}).items()},
         members=int(found.get("members", 0)),
     )  # fmt: skip
+
+
+def _problem(task: Task, said: str) -> str:
+    """What is wrong with the archive; "" when nothing is."""
+    read, problem = int(task.result["read"]), str(task.result["problem"])
+    if _BAD_DISK in said:
+        return f"the disk cannot read it, at or behind byte {read} of the file: {said}"
+    if task.result["ended"] and read != task.size:
+        return f"{read} bytes were read, and the file had {task.size}" + (f"; {problem}" if problem else "")
+    return problem
 
 
 def _last_words(output: Output) -> str:

@@ -41,7 +41,7 @@ def test_warm_start_a_week_later_is_green(lab: LabUnderTest, tmp_path: Path) -> 
         started = a_week_later("lab", "up")
         assert started.returncode == 0, started.stdout + started.stderr
 
-        done = a_week_later("pytest", "--inventory", INVENTORY, f"--run-dir={tmp_path}")
+        done = a_week_later("pytest", "--deep", "--inventory", INVENTORY, f"--run-dir={tmp_path}")
 
         assert done.returncode == 0, done.stdout + done.stderr
     finally:
