@@ -65,7 +65,7 @@ def commands(account: str = ACCOUNT) -> tuple[str, ...]:
     """The commands that make the account on a node; the public key is the auditor's own."""
     home = f"/home/{account}"
     return (
-        f"useradd --create-home --home-dir {home} --shell /bin/sh {account}",
+        f"useradd --create-home --home-dir {home} --shell /bin/sh --password '*' {account}",
         f"install -d -m 700 -o {account} -g {account} {home}/.ssh",
         f"echo 'restrict ssh-ed25519 AAAA… auditor' > {home}/.ssh/authorized_keys",
         f"chown {account}: {home}/.ssh/authorized_keys",
