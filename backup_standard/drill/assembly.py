@@ -47,10 +47,16 @@ def writer(inventory: Inventory, claims: Claims | None, adopted: Sequence[Claim]
 
 
 def node_shell(inventory: Inventory, node: str) -> tuple[SshClient | None, Shell | None]:
-    """SSH to a node where the inventory allows a gateway and says how to log in."""
+    """SSH to a node where the inventory allows a gateway and says how to log in. OperatorError unless that is root."""
     section, _token = drill_ground(inventory)
     if not section.gateway or node not in inventory.nodes:
         return None, None
+    if inventory.nodes[node].uses_sudo:
+        raise OperatorError(
+            f"a drill's gateway on node {node} needs root, and {inventory.nodes[node].ssh} may only read there",
+            where=f"nodes.{node}.ssh",
+            next_step="for drills write ssh: root@HOST, or drill: {gateway: false} to go through the guest agent alone",
+        )
     client = node_client(inventory, node)
     return client, lambda argv: run_on(client, argv)
 
