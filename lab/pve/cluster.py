@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.pve import figures, nodefigures
+from lab.pve import figures, nodefigures, storages
 from lab.pve.call import Call, param_error
-from lab.pve.site import Site
+from lab.pve.site import GuestRecord, Site
 
 REPOID = {"9.2": "f6997e698c7933ea", "8.4": "2606ac850d46da29"}
 RECENT = 25
@@ -37,7 +37,16 @@ def _guests(call: Call) -> list[dict[str, Any]]:
     guests = [
         guest for vmid, guest in sorted(site.guests.items()) if call.check(f"/vms/{vmid}", "VM.Audit", noerr=True)
     ]
-    return [figures.guest_resource(site, guest) for guest in guests]
+    return [_guest(site, guest) for guest in guests]
+
+
+def _guest(site: Site, guest: GuestRecord) -> dict[str, Any]:
+    """A guest in the list; of one on a node that is offline only what /etc/pve tells (derived)."""
+    shown = figures.guest_resource(site.home(guest), guest)
+    if guest.node not in site.offline:
+        return shown
+    kept = ("vmid", "name", "template", "tags", "lock", "id", "type", "node", "pool", "hastate")
+    return {**{key: shown[key] for key in kept if key in shown}, "status": "unknown"}
 
 
 def _pools(call: Call) -> list[dict[str, Any]]:
@@ -55,13 +64,19 @@ def _pool_sums(site: Site, pool: str) -> dict[str, Any]:
 
 
 def _nodes(call: Call) -> list[dict[str, Any]]:
-    return [{**node_entry(call), "cgroup-mode": 2}]
+    return [{**node_entry(call, site), "cgroup-mode": 2} for site in nodes(call.site)]
 
 
-def node_entry(call: Call) -> dict[str, Any]:
-    """The node in lists; its figures only for those who may audit it."""
-    site = call.site
+def nodes(site: Site) -> list[Site]:
+    """The nodes of the cluster by name."""
+    return [site.peers[name] for name in sorted(site.peers)]
+
+
+def node_entry(call: Call, site: Site) -> dict[str, Any]:
+    """A node in lists; its figures only for those who may audit it, and only while it is online."""
     shown = {"id": f"node/{site.node}", "node": site.node, "type": "node", "status": "online", "level": ""}
+    if site.node in site.offline:
+        return {**shown, "status": "offline"}
     if call.check(f"/nodes/{site.node}", "Sys.Audit", noerr=True):
         shown |= nodefigures.node_resource(site.figures.read())
     return shown
@@ -71,7 +86,12 @@ def _storages(call: Call) -> list[dict[str, Any]]:
     names = [
         name for name in sorted(call.site.storages) if call.check(f"/storage/{name}", "Datastore.Audit", noerr=True)
     ]
-    return [figures.storage_resource(call.site, name) for name in names]
+    return [
+        figures.storage_resource(site, name)
+        for site in nodes(call.site)
+        for name in names
+        if site.node not in site.offline and storages.is_here(site, name)
+    ]
 
 
 def _networks(call: Call) -> list[dict[str, Any]]:
@@ -93,20 +113,24 @@ def _networks(call: Call) -> list[dict[str, Any]]:
 
 
 def status(call: Call) -> object:
-    """GET /cluster/status of a node without a cluster: the node alone."""
-    site = call.site
-    return [
+    """GET /cluster/status: the nodes, after the cluster itself where there is one (derived)."""
+    members = nodes(call.site)
+    several = len(members) > 1
+    head = {"id": "cluster", "name": "lab", "type": "cluster", "nodes": len(members), "quorate": 1, "version": 1}
+    shown = [
         {
             "id": f"node/{site.node}",
             "name": site.node,
             "type": "node",
             "ip": site.address,
-            "local": 1,
+            "local": int(site is call.site),
             "level": "",
-            "nodeid": 0,
-            "online": 1,
+            "nodeid": number if several else 0,
+            "online": int(site.node not in site.offline),
         }
+        for number, site in enumerate(members, 1)
     ]
+    return [head, *shown] if several else shown
 
 
 def nextid(call: Call) -> object:

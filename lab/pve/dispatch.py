@@ -85,7 +85,7 @@ def make_call(site: Site, request: Request) -> Call:
     call = Call(site, user, request.method, request.path, raw, ticket, route.key, client=request.client)
     check_permissions(call, route.permissions)
     if "node" in variables:
-        site.resolve_node(raw["node"])
+        call.site = site.resolve_node(raw["node"])
     call.params = site.schema.check(route, raw)
     return call
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from lab.pve.call import ApiError, Call
-from lab.pve.cluster import REPOID, node_entry
+from lab.pve.cluster import REPOID, node_entry, nodes
 from lab.pve.site import Site
 
 UNITS = {"sshd": "ssh", "syslog": "rsyslog"}
@@ -38,10 +38,10 @@ def read(site: Site, path: str) -> str:
 
 def list_nodes(call: Call) -> object:
     """GET /nodes; figures only for those who may audit the node."""
-    entry = node_entry(call)
+    entries = [node_entry(call, site) for site in nodes(call.site)]
     if call.site.certificate:
-        entry["ssl_fingerprint"] = fingerprint(call.site.certificate)
-    return [entry]
+        return [{**entry, "ssl_fingerprint": fingerprint(call.site.certificate)} for entry in entries]
+    return entries
 
 
 def status(call: Call) -> object:

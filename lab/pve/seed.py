@@ -177,10 +177,10 @@ def seed(site: Site, now: int, secrets: Secrets, facts: Mapping[int, ArchiveFact
         site.pools["drill"] = Pool(comment="guests of restore drills")
     seed_access(site.access, secrets, [guest.vmid for guest in (*GUESTS, CONTAINER)])
     for run in runs(now, facts):
-        site.tasks.adopt(_task(site.node, run))
+        site.tasks.adopt(task_of(site.node, run))
 
 
-def _task(node: str, run: Run) -> Task:
+def task_of(node: str, run: Run) -> Task:
     """Turn a run of the past into a finished task."""
     task = Task(
         run.upid,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
 from lab.pve.access import Access
-from lab.pve.call import die
+from lab.pve.call import ApiError, die
 from lab.pve.consoles import Consoles
 from lab.pve.guestlocks import GuestLocks, Patience
 from lab.pve.nodefigures import NodeFigures
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 Version = Literal["9.2", "8.4"]
 Kind = Literal["qemu", "lxc"]
 Config = dict[str, str | int]
+_SHARED = (
+    "lock", "peers", "offline", "guests", "storages", "jobs", "pools", "ha_resources", "replication", "firewall",
+    "datacenter", "datacenter_firewall", "access", "certificate", "auth_delay",
+)  # fmt: skip
 _FOLDER = {"qemu": "qemu-server", "lxc": "lxc"}
 
 
@@ -58,12 +62,17 @@ class Pool:
 
 
 class Site:
-    """One single-node site. Guard reading and writing of its collections with ``lock``."""
+    """A node of a site, alone or in a cluster (:meth:`join`). Guard its collections with ``lock``.
+
+    ``peers`` are the nodes of the cluster by name, this one among them; those in ``offline`` answer nothing.
+    """
 
     def __init__(self, hypervisor: Hypervisor, version: Version = "9.2", node: str = "pve1") -> None:
         """An empty site on this machinery."""
         self.hypervisor, self.version, self.node = hypervisor, version, node
         self.lock = threading.RLock()
+        self.peers: dict[str, Site] = {node: self}
+        self.offline: set[str] = set()
         self.guests: dict[int, GuestRecord] = {}
         self.storages: dict[str, dict[str, Any]] = {}
         self.jobs: dict[str, dict[str, Any]] = {}
@@ -122,7 +131,7 @@ class Site:
         """The guest; 500 with the real text when there is none (of this kind)."""
         with self.lock:
             found = self.guests.get(int(vmid))
-        if found is None or (kind and found.kind != kind):
+        if found is None or (kind and found.kind != kind) or found.node != self.node:
             die(f"Configuration file 'nodes/{self.node}/{_FOLDER[kind or 'qemu']}/{vmid}.conf' does not exist")
         return found
 
@@ -139,10 +148,28 @@ class Site:
         with self.lock:
             return next(vmid for vmid in range(lower, 1_000_000_000) if vmid not in self.guests)
 
-    def resolve_node(self, name: str) -> None:
-        """Refuse a request for another node as a cluster without it does (upstream: PVE/Cluster.pm remote_node_ip)."""
-        if name in {self.node, "localhost"}:
-            return
-        known = re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?", name)
-        why = "Temporary failure in name resolution" if known else "Name or service not known"
-        die(f"hostname lookup '{name}' failed - failed to get address info for: {name}: {why}")
+    def join(self, other: Site) -> None:
+        """Take a node into the cluster: it then shares /etc/pve, and keeps its own tasks, clock and machinery."""
+        for name in _SHARED:
+            setattr(other, name, getattr(self, name))
+        self.peers[other.node] = other
+
+    def home(self, guest: GuestRecord) -> Site:
+        """The node that a guest lives on."""
+        return self.peers.get(guest.node, self)
+
+    def resolve_node(self, name: str) -> Site:
+        """The node of that name.
+
+        Refuses one that is offline as its proxy does (595), and one that no cluster has (upstream: PVE/Cluster.pm
+        remote_node_ip).
+        """
+        if name == "localhost":
+            return self
+        if name in self.offline:
+            raise ApiError(595, "No route to host", empty=True)
+        if name not in self.peers:
+            known = re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?", name)
+            why = "Temporary failure in name resolution" if known else "Name or service not known"
+            die(f"hostname lookup '{name}' failed - failed to get address info for: {name}: {why}")
+        return self.peers[name]

@@ -100,11 +100,6 @@ def _status(site: Site, storage: str) -> dict[str, Any]:
     }
 
 
-def _here(site: Site, storage: str) -> bool:
-    nodes = [name for name in str(site.storages[storage].get("nodes", "")).split(",") if name]
-    return not nodes or site.node in nodes
-
-
 def node_list(call: Call) -> object:
     """GET /nodes/{node}/storage: with space; inactive and disabled ones have none."""
     site, params = call.site, call.params
@@ -112,7 +107,7 @@ def node_list(call: Call) -> object:
     found = []
     for name in list(site.storages):
         section = site.storages[name]
-        if not _visible(call, name) or not _here(site, name) or params.get("storage", name) != name:
+        if not _visible(call, name) or not storages.is_here(site, name) or params.get("storage", name) != name:
             continue
         if (params.get("enabled") and storages.is_disabled(section)) or (
             wanted and not wanted & set(storages.contents(section))
@@ -128,6 +123,6 @@ def node_list(call: Call) -> object:
 def node_status(call: Call) -> object:
     """GET /nodes/{node}/storage/{storage}/status: 400, not 500, for an unknown storage."""
     storage = call.params["storage"]
-    if storage not in call.site.storages or not _here(call.site, storage):
+    if storage not in call.site.storages or not storages.is_here(call.site, storage):
         param_error("storage", "No such storage.")
     return _status(call.site, storage)

@@ -65,13 +65,18 @@ def mountpoint(section: Section) -> str | None:
     return str(section.get("path")) if value.lower() in _TRUE else value
 
 
+def is_here(site: Site, storage: str) -> bool:
+    """Tell whether a storage is meant for this node."""
+    nodes = [name for name in str(site.storages[storage].get("nodes", "")).split(",") if name]
+    return not nodes or site.node in nodes
+
+
 def check_enabled(site: Site, storage: str) -> Section:
     """Give the section of an enabled storage; 500 when it is unknown, disabled or not for this node."""
     section = site.storage(storage)
     if is_disabled(section):
         die(f"storage '{storage}' is disabled")
-    nodes = [name for name in str(section.get("nodes", "")).split(",") if name]
-    if nodes and site.node not in nodes:
+    if not is_here(site, storage):
         die(f"storage '{storage}' is not available on node '{site.node}'")
     return section
 
