@@ -33,7 +33,8 @@ def read_jobs(
     if isinstance(listed, Gap):
         return listed
     included = reader.each(lambda job: _included(reader, job[1].id), listed)
-    now, source = int(time.time()), _zone_source(inventory, nodes())
+    clocks = nodes()
+    now, source = int(time.time() + _ahead(clocks)), _zone_source(inventory, clocks)
     schedules = sorted({job.schedule for _, job in listed} - {""}) if source else []
     runs = dict(zip(schedules, reader.each(lambda text: _runs(reader, text, now), schedules), strict=True))
 
@@ -75,6 +76,12 @@ def _zone_source(inventory: Inventory, nodes: Mapping[str, Node | Gap]) -> str:
     """
     zones = {node.timezone for node in nodes.values() if isinstance(node, Node) and node.online}
     return f"the site ({inventory.site.timezone})" if zones == {inventory.site.timezone} else ""
+
+
+def _ahead(nodes: Mapping[str, Node | Gap]) -> float:
+    """Seconds by which the site's clock, that of its first node, is ahead of ours: its coming nights are asked for."""
+    skews = [node.skew for node in nodes.values() if isinstance(node, Node) and node.online]
+    return skews[0] if skews else 0.0
 
 
 def _runs(reader: Reader, schedule: str, now: int) -> tuple[int, ...]:
