@@ -11,7 +11,7 @@ import pytest
 from backup_standard.audit import next_runs
 from backup_standard.audit.guest import Guest
 from backup_standard.audit.site import Site
-from backup_standard.errors import Unknown
+from backup_standard.errors import OperatorError, Unknown
 from backup_standard.inventory.schema import Inventory
 from backup_standard.model import Archive, Facts, Gap
 from backup_standard.model.readings import ArchiveReading
@@ -65,7 +65,7 @@ def is_asked_for(config: pytest.Config) -> bool:
 def with_readings(
     config: pytest.Config, inventory: Inventory, facts: Facts, say: Callable[[str], None], commands: Path
 ) -> Facts:
-    """The facts with the readings that the command line asks for. A UsageError for a guest that has no archive here."""
+    """The facts with the readings that the command line asks for. OperatorError for a guest that is not mandatory."""
     if not is_asked_for(config):
         return facts
     archives = list(_unproven(config, inventory, facts))
@@ -99,7 +99,8 @@ def _unproven(config: pytest.Config, inventory: Inventory, facts: Facts) -> Iter
         return
     strangers = chosen - {guest.vmid for guest in guests}
     if strangers:
-        raise pytest.UsageError(f"--deep-guest: {', '.join(map(str, sorted(strangers)))}: no mandatory guest")
+        named = ", ".join(map(str, sorted(strangers)))
+        raise OperatorError(f"{named}: no mandatory guest", where="--deep-guest")
     for guest in guests:
         if (not chosen or guest.vmid in chosen) and (archive := _needs_reading(guest)) and archive.volid not in drilled:
             yield archive

@@ -137,13 +137,14 @@ def _read(config: pytest.Config, run: Run) -> Facts:
     try:
         if run.replay_of:
             return recorded.facts_of(run.folder)
-        facts = read_site(run.inventory, _progress(config), run.folder.path / "commands.jsonl")
+        say, commands = _progress(config), run.folder.path / "commands.jsonl"
+        facts = read_site(run.inventory, say, commands)
+        drilled = drilled_before(run.folder, run.inventory.client, run.inventory.class_)
+        facts = replace(facts, looked_at=run.folder.earlier_audits(), drilled=drilled)
+        facts = deep.with_readings(config, run.inventory, facts, say, commands)
     except OperatorError as error:
         run.folder.remove()
         raise as_usage_error(error) from None
-    drilled = drilled_before(run.folder, run.inventory.client, run.inventory.class_)
-    facts = replace(facts, looked_at=run.folder.earlier_audits(), drilled=drilled)
-    facts = deep.with_readings(config, run.inventory, facts, _progress(config), run.folder.path / "commands.jsonl")
     run.folder.write_text(run.folder.facts.name, facts_to_json(facts))
     return facts
 
