@@ -83,7 +83,7 @@ NODE_RULES = (
 )
 """The rules that are unknown for a node that the inventory has no SSH for."""
 
-_CONFIG = ("CPU", "Disk", "HWType", "Memory", "Network", "Options")
+_CONFIG = ("CDROM", "Disk", "HWType", "Network", "Options")
 DRILL_GUEST = (
     Privilege("VM.Allocate", "restores into temporary VMIDs and deletes them"),
     Privilege("VM.Audit", "looks at them"),

@@ -69,6 +69,13 @@ def test_clauses_name_rules_that_are_there_or_say_that_they_are_not() -> None:
 
 
 @pytest.mark.parametrize("option", ["--token", "--drill-token"])
+@pytest.mark.parametrize("major", ["7", "8", "9"])
+def test_the_page_of_tokens_holds_what_is_printed(capsys: pytest.CaptureFixture[str], option: str, major: str) -> None:
+    kept = (ROOT / "docs" / "tokens.md").read_text(encoding="utf-8")
+    assert f"```sh\n{printed(capsys, option, '--pve', major)}```\n" in kept + "\n"
+
+
+@pytest.mark.parametrize("option", ["--token", "--drill-token"])
 @pytest.mark.parametrize(("major", "release"), [("8", "8.4"), ("9", "9.2")])
 def test_a_role_names_only_privileges_that_the_release_has(
     capsys: pytest.CaptureFixture[str], option: str, major: str, release: str
