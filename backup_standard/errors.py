@@ -111,5 +111,9 @@ class Unread(Unknown):
         self.args = (f"{fact} could not be read: {reason}",)
 
 
+class NotApplicable(Exception):
+    """A rule has nothing to judge, and the inventory declares why; the text is that reason."""
+
+
 class NotRun(Exception):
     """A row cannot be judged because an earlier one of the same subject failed; the text names that one."""

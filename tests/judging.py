@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from backup_standard.audit.site import Site
-from backup_standard.errors import OperatorError, Unknown, Unread
+from backup_standard.errors import NotApplicable, OperatorError, Unknown, Unread
 from backup_standard.evidence.notes import Evidence
 from backup_standard.plugin.subjects import SUBJECTS, Missing, subjects_of
 
@@ -60,7 +60,7 @@ def judge(site: Site) -> Rows:
     found = {}
     for rule in rules():
         for subject in subjects_of(site, rule.subject) if rule.subject else [site]:
-            ident = "no subject" if isinstance(subject, Missing) else _ident(rule, subject)
+            ident = subject.ident if isinstance(subject, Missing) else _ident(rule, subject)
             found[rule.id, ident] = _row(rule, site, subject)
     return found
 
@@ -69,11 +69,13 @@ def _ident(rule: Rule, subject: Any) -> str:
     return SUBJECTS[rule.subject][1](subject) if rule.subject else "site"
 
 
-def _row(rule: Rule, site: Site, subject: Any) -> Row:
+def _row(rule: Rule, site: Site, subject: Any) -> Row:  # noqa: PLR0911 - one outcome each
     evidence = Evidence()
     given = {"evidence": evidence, "site": site, "drilled": (), rule.subject: subject}
     try:
         _call(rule, subject, given)
+    except NotApplicable as error:
+        return Row("not applicable", str(error))
     except Unread as error:
         return Row("error", str(error))
     except Unknown as error:

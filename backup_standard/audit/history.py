@@ -53,7 +53,7 @@ def of(jobs: Sequence[JobOnNode], vmid: int, now: int, zone: ZoneInfo) -> Histor
     runs: list[PastRun] = []
     due: set[dt.date] = set()
     for job in jobs:
-        tasks = _candidates(tasks_of(job), vmid)
+        tasks = _candidates(tasks_of(job, vmid), vmid)
         for moment in planned.starts_between(job.job, since, now - START_GRACE, job.zone):
             task = next((one for one in tasks if moment - 60 <= one.starttime < moment + LATEST_START), None)
             due.add(nights.night_of(moment, zone))
@@ -79,7 +79,7 @@ def _candidates(tasks: Iterable[Task], vmid: int) -> list[Task]:
 
 def _at_other_times(job: JobOnNode, vmid: int, since: int, seen: Collection[str]) -> Iterator[PastRun]:
     """Scheduled runs, by their command, that no start of today's schedule explains: the schedule was another then."""
-    for task in _candidates(tasks_of(job), vmid):
+    for task in _candidates(tasks_of(job, vmid), vmid):
         log = vzdump_log.read(task.log) if task.log else None
         ours = log is not None and log.quiet and log.option("storage") in {None, job.storage}
         if ours and task.starttime >= since and task.upid not in seen:

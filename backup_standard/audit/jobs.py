@@ -22,7 +22,10 @@ def node_zone(facts: Facts, node: str) -> ZoneInfo:
     """The time zone in which a node runs its jobs. Unknown when it was not read."""
     if node not in facts.nodes:
         raise Unknown(f"the time zone of node {node}", reason="the node is not part of what was read")
-    name = known(facts.nodes[node]).timezone
+    seen = known(facts.nodes[node])
+    name = seen.timezone
+    if not seen.online:
+        raise Unknown(f"the time zone of node {node}", reason=f"node {node} is offline", need=f"node {node} online")
     if not name:
         raise Unknown(f"the time zone of node {node}", reason="the node did not tell it", need="Sys.Audit on /nodes")
     try:

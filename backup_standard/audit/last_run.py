@@ -54,20 +54,42 @@ def find(jobs: Sequence[JobOnNode], vmid: int, now: int) -> LastRun | None:
 
 def _task_of(job: JobOnNode, vmid: int, moment: int) -> Task | None:
     """The task that this planned start began: the one the state file names, else the one that looks like it."""
-    backups = [task for task in tasks_of(job) if task.type == "vzdump"]
+    backups = [task for task in tasks_of(job, vmid) if task.type == "vzdump"]
     tasks = [task for task in backups if moment - 60 <= task.starttime < moment + LATEST_START]
     named = _upid_of_state(job.facts, job)
     scheduled = [task for task in sorted(tasks, key=lambda task: task.starttime) if _is_scheduled(task, job, vmid)]
-    return next((task for task in scheduled if task.upid == named), None) or next(iter(scheduled), None)
+    held = (task for task in scheduled if task.node != job.node)  # of the guest itself, on the node it was on then
+    found = next(held, None) or next((task for task in scheduled if task.upid == named), None)
+    if found or scheduled:
+        return found or scheduled[0]
+    _prove_no_other_node_ran_it(job)
+    return None
 
 
-def tasks_of(job: JobOnNode) -> tuple[Task, ...]:
-    """The backup tasks of the node where a job runs. Unknown when they were not read."""
+def _prove_no_other_node_ran_it(job: JobOnNode) -> None:
+    """Return where the tasks of every node are known that the job may have run on. Unknown (or Unread) where not."""
+    elsewhere = {} if job.job.node else {name: tasks for name, tasks in job.facts.tasks.items() if name != job.node}
+    for tasks in elsewhere.values():
+        known(tasks)
+
+
+def tasks_of(job: JobOnNode, vmid: int) -> tuple[Task, ...]:
+    """The backup tasks of the node where a job runs, and those of the guest while it was on other nodes.
+
+    Unknown when those of its node were not read.
+    """
     if job.node not in job.facts.tasks:
         raise Unknown(
             f"the tasks of node {job.node}", reason="they were not read", need=f"Sys.Audit on /nodes/{job.node}"
         )
-    return known(job.facts.tasks[job.node])
+    elsewhere = (tasks for name, tasks in job.facts.tasks.items() if name != job.node and not isinstance(tasks, Gap))
+    moved = [task for tasks in elsewhere for task in tasks if _held(task, vmid)]
+    return (*known(job.facts.tasks[job.node]), *moved)
+
+
+def _held(task: Task, vmid: int) -> bool:
+    """Whether a task backed the guest up, alone or among others whose log was read."""
+    return task.id == str(vmid) or (not task.id and vmid in vzdump_log.read(task.log or ()).guests)
 
 
 def _upid_of_state(facts: Facts, job: JobOnNode) -> str:

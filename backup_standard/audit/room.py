@@ -14,7 +14,8 @@ from backup_standard.audit import archive_files, prune
 from backup_standard.audit.guest import Guest
 from backup_standard.audit.retention import Retention
 from backup_standard.errors import Unknown
-from backup_standard.model import DumpFolder, Facts, IncludedVolume, StorageStatus
+from backup_standard.model import Archive, DumpFolder, Facts, IncludedVolume, StorageStatus
+from backup_standard.model.facts import known
 from backup_standard.quantities import parse_size, say_size
 
 MARGIN = 1.1
@@ -150,27 +151,35 @@ class Room:
 
 def measure(facts: Facts, status: StorageStatus, guests: Sequence[Guest], now: int, zone: ZoneInfo) -> Room:
     """The room on a storage for those of the guests that a job backs up to it. Unknown where sizes do not show."""
-    sizes = _sizes(facts, f"{status.node}/{status.storage}")
-    return Room(status, tuple(_demand(guest, sizes) for guest in guests if guest.jobs), now, zone)
+    storages = known(facts.storages)
+    shared = status.storage in storages and storages[status.storage].shared
+    return Room(status, tuple(_demand(guest, status.node, shared=shared) for guest in guests if guest.jobs), now, zone)
 
 
-def _sizes(facts: Facts, key: str) -> dict[str, int]:
-    folder = facts.dumps.get(key)
-    return {name: file.size for name, file in folder.by_name.items()} if isinstance(folder, DumpFolder) else {}
+def _size(guest: Guest, archive: Archive) -> int:
+    """The size of an archive in bytes. Unknown where neither its node nor the API shows it."""
+    folder = guest.facts.dumps.get(f"{archive.node}/{archive.storage}")
+    file = folder.by_name.get(archive.filename) if isinstance(folder, DumpFolder) else None
+    size = file.size if file else archive.size
+    if size is None:
+        need = f"SSH to node {archive.node}, or the right to restore {guest}"
+        raise archive_files.no_size(guest.facts, archive, need)
+    return size
 
 
-def _demand(guest: Guest, sizes: dict[str, int]) -> Demand:
-    copies = []
+def _demand(guest: Guest, node: str, *, shared: bool) -> Demand:
+    """What a guest needs on the storage of a node; archives that it left on others take no room here."""
+    copies, bound = [], 0
     for archive in (one.archive for one in guest.archives):
-        size = sizes.get(archive.filename, archive.size)
-        if size is None:
-            need = f"SSH to node {guest.node}, or the right to restore {guest}"
-            raise archive_files.no_size(guest.facts, archive, need)
+        size = _size(guest, archive)
+        if archive.node != node and not shared:
+            bound = bound or size
+            continue
         copies.append(Copy(archive.ctime, size, prune.Point(archive.ctime, archive.protected, not archive.renamed)))
     runs = sorted(guest.planned_runs, key=lambda run: run.at)
     return Demand(
         str(guest), runs[0].at if runs else guest.now, tuple(copies), guest.kept.archives, guest.jobs[0].retention,
-        guest.zone, 0 if copies else _bound(guest),
+        guest.zone, 0 if copies else bound or _bound(guest),
     )  # fmt: skip
 
 

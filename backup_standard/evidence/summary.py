@@ -28,6 +28,11 @@ class Summary:
     partial: bool = False
 
     @property
+    def judged(self) -> list[Verdict]:
+        """The rows that had something to judge."""
+        return [row for row in self.rows if row.outcome is not Outcome.NOT_APPLICABLE]
+
+    @property
     def counts(self) -> dict[str, int]:
         """Rows by outcome, each outcome present."""
         counted = Counter(str(row.outcome) for row in self.rows)
@@ -82,14 +87,14 @@ class Summary:
     @property
     def sentence(self) -> str:
         """The verdict in plain words, with its reasons."""
-        total = len({row.rule for row in self.rows})
+        total = len({row.rule for row in self.judged})
         parts = [
             self._said(self.rules(Outcome.FAIL), total, "fails", "fail"),
             self._said(self.rules(Outcome.UNKNOWN), total, "could not be decided", "could not be decided"),
             self._said(self.rules(Outcome.ERROR), total, "ended in an error", "ended in an error"),
             self._said(self.rules(Outcome.NOT_RUN), total, "did not run", "did not run"),
         ]
-        subjects = len({row.subject for row in self.rows})
+        subjects = len({row.subject for row in self.judged})
         attested, waived = self.counts[Outcome.ATTESTED], self.counts[Outcome.WAIVED]
         others = [word for word, count in (("attested", attested), ("waived", waived)) if count]
         met = " or ".join(["all met", *others])
@@ -98,6 +103,8 @@ class Summary:
         ]
         said += [f"{_many(attested, 'check')} attested, not observed"] if attested else []
         said += [f"{_many(waived, 'finding')} waived"] if waived else []
+        unasked = self.counts[Outcome.NOT_APPLICABLE]
+        said += [f"{_many(unasked, 'check')} not applicable, as declared"] if unasked else []
         advisories = self.counts[Outcome.ADVISORY]
         said += [_many(advisories, "advisory", "advisories")] if advisories else []
         undecided = sum(row.level != "must" and row.outcome in _UNDECIDED for row in self.rows)

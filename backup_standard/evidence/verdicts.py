@@ -12,6 +12,7 @@ class Outcome(StrEnum):
     """How a planned row ended, mildest first."""
 
     PASS = "pass"  # noqa: S105 - an outcome, no secret
+    NOT_APPLICABLE = "not applicable"
     ADVISORY = "advisory"
     ATTESTED = "attested"
     WAIVED = "waived"
@@ -23,7 +24,7 @@ class Outcome(StrEnum):
     @property
     def is_red(self) -> bool:
         """Whether it stands in the way of a good verdict."""
-        return self not in {Outcome.PASS, Outcome.ADVISORY, Outcome.ATTESTED, Outcome.WAIVED}
+        return self in {Outcome.NOT_RUN, Outcome.UNKNOWN, Outcome.ERROR, Outcome.FAIL}
 
 
 _ORDER = list(Outcome)

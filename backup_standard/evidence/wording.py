@@ -13,6 +13,7 @@ _LABELS = {
     Outcome.UNKNOWN: "Unknown",
     Outcome.ERROR: "Error",
     Outcome.NOT_RUN: "Not run",
+    Outcome.NOT_APPLICABLE: "Not applicable",
     Outcome.ADVISORY: "Advice",
     Outcome.ATTESTED: "Attested",
     Outcome.WAIVED: "Waived",

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from backup_standard.errors import NotRun, OperatorError, Unknown, Unread
+from backup_standard.errors import NotApplicable, NotRun, OperatorError, Unknown, Unread
 from backup_standard.evidence.notes import Evidence
 from backup_standard.evidence.verdicts import Outcome, Planned, Verdict
 from backup_standard.evidence.waived import names_of
@@ -109,6 +109,8 @@ def _outcome(
         return Outcome.NOT_RUN, str(error)
     if error is None:
         return (Outcome.ADVISORY, notes.advice) if notes.advice else (Outcome.PASS, "")
+    if isinstance(error, NotApplicable):
+        return Outcome.NOT_APPLICABLE, str(error)
     if isinstance(error, Unknown):
         return (Outcome.ERROR if isinstance(error, Unread) else Outcome.UNKNOWN), str(error)
     if isinstance(error, NoSubject) or (isinstance(error, AssertionError) and report.when == "call"):

@@ -13,7 +13,7 @@ from backup_standard.audit.node import Node
 from backup_standard.audit.scheduled_job import ScheduledJob
 from backup_standard.audit.site import Site
 from backup_standard.audit.storage import BackupStorage
-from backup_standard.errors import Unknown
+from backup_standard.errors import NotApplicable, Unknown
 from backup_standard.evidence.notes import Evidence
 from backup_standard.plugin.session import run_of
 
@@ -27,11 +27,11 @@ class NoSubject(Exception):
 class Missing:
     """Stands in for a rule's subjects when there are none, or when it is unknown which there are."""
 
-    def __init__(self, reason: Exception) -> None:
-        self.reason = reason
+    def __init__(self, reason: Exception, subject: str = "no subject", ident: str = "no-subject") -> None:
+        self.reason, self.subject, self.ident = reason, subject, ident
 
     def __str__(self) -> str:
-        return "no subject"
+        return self.subject
 
 
 SUBJECTS: dict[str, tuple[Callable[[Site], Sequence[Any]], Callable[[Any], str], str]] = {
@@ -55,6 +55,13 @@ SUBJECTS: dict[str, tuple[Callable[[Site], Sequence[Any]], Callable[[Any], str],
 }
 """For each fixture: the site's subjects, their ids, and what it means that there are none."""
 
+_OF_ROLES: dict[str, tuple[str, ...]] = {
+    "golden_template": ("golden-template",),
+    "docker_host": ("docker-host",),
+    "changing_guest": ("golden-template", "docker-host"),
+}
+"""The roles that a fixture's subjects have, where a client may declare to have none."""
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give every rule its subjects; a rule without any becomes one red item."""
@@ -63,7 +70,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     for name in SUBJECTS.keys() & set(metafunc.fixturenames):
         subjects = subjects_of(run.site, name)
-        ids = ["no-subject" if isinstance(one, Missing) else SUBJECTS[name][1](one) for one in subjects]
+        ids = [one.ident if isinstance(one, Missing) else SUBJECTS[name][1](one) for one in subjects]
         metafunc.parametrize(name, subjects, ids=ids, indirect=True)
 
 
@@ -71,9 +78,27 @@ def subjects_of(site: Site, name: str) -> Sequence[Any]:
     """What a fixture gives rules to judge; one that is missing, with the reason, where there is nothing."""
     find, _, nothing = SUBJECTS[name]
     try:
-        return find(site) or [Missing(NoSubject(f"there is nothing to judge: {nothing}"))]
+        found = [_unless_declared_away(one) for one in find(site)]
     except Unknown as unknown:
         return [Missing(unknown)]
+    return found or [Missing(_why_none(site, name, nothing))]
+
+
+def _unless_declared_away(subject: Any) -> Any:
+    """The subject itself; of a role that the client declares not to have, the declaration."""
+    if isinstance(subject, RequiredRole) and subject.not_deployed and not subject.vmids:
+        reason = NotApplicable(f"the inventory declares it not deployed: {subject.not_deployed}")
+        return Missing(reason, str(subject), subject.role)
+    return subject
+
+
+def _why_none(site: Site, name: str, nothing: str) -> Exception:
+    """Why a fixture has no subject: declared with a reason, or a finding."""
+    roles = _OF_ROLES.get(name, ())
+    reasons = [f"{role} not deployed: {site.inventory.not_deployed.get(role)}" for role in roles]  # type: ignore[call-overload]
+    if roles and all(role in site.inventory.not_deployed for role in roles):
+        return NotApplicable(f"the inventory declares {', '.join(reasons)}")
+    return NoSubject(f"there is nothing to judge: {nothing}")
 
 
 def _subject(request: pytest.FixtureRequest) -> Any:

@@ -13,7 +13,7 @@ from backup_standard.evidence.wording import is_command
 from backup_standard.plugin.session import Run, is_worker, run_of
 from backup_standard.plugin.verdicts import summary_of, verdict_in
 
-_MILD = {Outcome.ADVISORY: "a", Outcome.ATTESTED: "A", Outcome.WAIVED: "w"}
+_MILD = {Outcome.NOT_APPLICABLE: "-", Outcome.ADVISORY: "a", Outcome.ATTESTED: "A", Outcome.WAIVED: "w"}
 _LETTERS = {Outcome.UNKNOWN: ("U", "UNKNOWN"), Outcome.ERROR: ("E", "ERROR"), Outcome.NOT_RUN: ("n", "NOT RUN")}
 
 
@@ -101,7 +101,7 @@ def _alike(rows: Sequence[Verdict]) -> Iterator[tuple[Verdict, list[str]]]:
 
 def _say_row(terminal: Any, verdict: Verdict) -> None:
     colour = {"red": True} if verdict.outcome.is_red else {"yellow": True}
-    terminal.write_line(f"{verdict.outcome.upper():<9}{verdict.rule}  {verdict.subject}", **colour)
+    terminal.write_line(f"{verdict.outcome.upper():<8} {verdict.rule}  {verdict.subject}", **colour)
     for line in textwrap.wrap(" ".join(verdict.message.split()), 108):
         terminal.write_line(f"         {line}")
     for line in verdict.remedy.splitlines():

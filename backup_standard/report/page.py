@@ -21,6 +21,7 @@ STYLE = Path(__file__).with_name("style.css")
 _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 _COUNTED = {
     Outcome.PASS: "checks passed",
+    Outcome.NOT_APPLICABLE: "not applicable",
     Outcome.ADVISORY: "advisories",
     Outcome.ATTESTED: "checks attested",
     Outcome.WAIVED: "findings waived",
@@ -31,6 +32,7 @@ _COUNTED = {
 }
 _LEGEND = {
     Outcome.PASS: "the rule holds for this subject",
+    Outcome.NOT_APPLICABLE: "there is nothing to judge, and the inventory declares why; never counted as met",
     Outcome.ADVISORY: "the rule holds or is only recommended; there is something to know",
     Outcome.ATTESTED: "it could not be observed; a named person vouches for it until a date; never counted as met",
     Outcome.WAIVED: "the rule does not hold; a named person approved that until a date; never counted as met",
@@ -73,6 +75,7 @@ def body(folder: RunFolder) -> str:
                 "Guests without a drill" if summary.drilled else "Guests not judged", _guests(not_covered), "uncovered"
             ),
             section("Worth knowing", rules.advisories(rows), "advisories"),
+            section("Not applicable, as declared", rules.not_applicable(rows), "not-applicable"),
             section("Every rule", rules.every_rule(rows), "rules"),
             section("Rights and logins that are missing", rights.missing(run), "rights"),
             section("What could not be seen", _gaps(run), "gaps"),
@@ -107,7 +110,7 @@ def _verdict(summary: Summary) -> str:
 
 
 def _numbers(summary: Summary, drilled: int) -> str:
-    all_rules = {row.rule for row in summary.rows}
+    all_rules = {row.rule for row in summary.judged}
     unmet = {row.rule for row in summary.rows if row.is_red or row.outcome in {Outcome.ATTESTED, Outcome.WAIVED}}
     numbers = [(f"{len(all_rules) - len(unmet)} of {len(all_rules)}", "rules met")]
     counts = ((outcome, summary.counts[outcome]) for outcome in Outcome)

@@ -22,6 +22,11 @@ def advisories(rows: Iterable[Verdict]) -> str:
     return "".join(_finding(row) for row in rows if row.outcome is Outcome.ADVISORY)
 
 
+def not_applicable(rows: Iterable[Verdict]) -> str:
+    """What there is nothing of to judge, each with the reason that the inventory declares."""
+    return "".join(_finding(row) for row in rows if row.outcome is Outcome.NOT_APPLICABLE)
+
+
 def attested(rows: Iterable[Verdict]) -> str:
     """What could not be observed and a named person vouches for: each with the statement, its author and its dates."""
     return "".join(_finding(row) for row in rows if row.outcome is Outcome.ATTESTED)

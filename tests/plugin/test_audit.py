@@ -254,6 +254,8 @@ def test_runs_go_where_they_are_told(project: Project) -> None:
 
 def test_a_recommended_rule_without_a_subject_is_advice_and_goes_no_further(project: Project) -> None:
     project.with_rules("@rule(level='should')\ndef test_x(docker_host):\n    '''T.'''\n    assert False, 'went on'\n")
+    inventory = project.path / "inventories" / "acme.yaml"
+    inventory.write_text(inventory.read_text().replace("docker-host: phase 2, ", ""))
     result = project.run()
     assert result.ret == 0
     assert [(one.outcome, one.message) for one in project.last.verdicts()] == [
@@ -268,3 +270,22 @@ def test_a_recommended_rule_that_cannot_be_decided_shows_as_such(project: Projec
     result = project.run()
     assert result.ret == 0
     result.stdout.fnmatch_lines(["tests_infra/test_rules.py UU*", "COMPLIANT: *; 2 recommendations undecided"])
+
+
+def test_what_the_client_declares_not_to_have_is_not_applicable_and_counts_for_nothing(project: Project) -> None:
+    project.with_rules(
+        "@rule()\ndef test_x(docker_host):\n    '''T.'''\n    assert False, 'went on'\n\n"
+        "@rule(id='ABC-02')\ndef test_y(required_role):\n    '''U.'''\n"
+    )
+    result = project.run()
+    assert result.ret == 0
+    outcomes = {one.item.rsplit("::", 1)[-1]: (str(one.outcome), one.message) for one in project.last.verdicts()}
+    assert outcomes["test_x[no-subject]"] == (
+        "not applicable", "the inventory declares docker-host not deployed: phase 2"
+    )  # fmt: skip
+    assert outcomes["test_y[docker-host]"] == ("not applicable", "the inventory declares it not deployed: phase 2")
+    assert outcomes["test_y[dns]"] == ("pass", "")
+    result.stdout.fnmatch_lines(["COMPLIANT: 1 of the standard's rules checked on 2 subjects, all met; 3 checks not*"])
+    page = project.last.report.read_text()
+    assert "Not applicable, as declared" in page
+    assert "1 of 1</b><span>rules met" in page
