@@ -11,6 +11,7 @@ from backup_standard.collect import rights, shapes
 from backup_standard.collect.reader import Reader
 from backup_standard.model import BackupJob, Gap, Guest, Storage, StorageStatus
 from backup_standard.model.guests import DRILL_TAG
+from backup_standard.standard.privileges import DISCOVERY, release_of
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def discover(reader: Reader) -> Discovered:
     states = {str(raw["node"]): raw.get("status") != "offline" for raw in reader.get("/nodes")}
     online = sorted(name for name, up in states.items() if up)
     gaps = [Gap(f"node {name}", "it is offline", f"node {name} online") for name, up in states.items() if not up]
-    complete = rights.judge(reader.get("/access/permissions"), [], reader)
+    held = reader.get("/access/permissions")
+    complete = rights.judge(held, [], reader)
     gaps += [gap for gap in (complete.guests, complete.storages) if gap]
     zones, bridges, statuses = {}, {}, []
     for name in online:
@@ -73,6 +75,7 @@ def discover(reader: Reader) -> Discovered:
         zones[name] = "" if isinstance(time, Gap) else str(time.get("timezone", ""))
         bridges[name] = [] if isinstance(network, Gap) else [str(one["iface"]) for one in network if _isolated(one)]
         statuses += [] if isinstance(seen, Gap) else [shapes.storage_status(name, raw) for raw in seen]
+    gaps += [] if any(bridges.values()) else _hidden_bridges(reader, held, release)
     cluster, addresses = _cluster(reader)
     guests = (shapes.guest(raw, {}) for raw in reader.get("/cluster/resources", type="vm"))
     return Discovered(
@@ -96,6 +99,15 @@ def _look_at(reader: Reader, node: str) -> tuple[Any, ...]:
         reader.ask(f"the bridges of node {node}", f"/nodes/{node}/network", type="bridge"),
         reader.ask(f"the storages of node {node}", f"/nodes/{node}/storage"),
     )
+
+
+def _hidden_bridges(reader: Reader, held: rights.Rights, release: str) -> list[Gap]:
+    """Why there may be bridges although none fits: those that the token may not see are left out without a word."""
+    name, path = DISCOVERY.name, "/sdn/zones"
+    if not DISCOVERY.known_in(release_of(release)) or any(name in held.get(one, {}) for one in ("/", "/sdn", path)):
+        return []
+    reason = f"the token {reader.pve.token.id} has no {name} on {path}, so some may be hidden"
+    return [Gap("the bridges", reason, f"{name} on {path}: {reader.pve.grant(name, path)}")]
 
 
 def _isolated(interface: Mapping[str, Any]) -> bool:

@@ -9,6 +9,7 @@ from backup_standard.cli.discover import discover
 from backup_standard.collect.reader import Reader
 from backup_standard.model import Gap
 from backup_standard.model.guests import DRILL_TAG
+from tests.unit.collect.stubsite import StubPve
 
 SITE: Mapping[str, Any] = {
     "/version": {"release": "8.4"},
@@ -47,6 +48,8 @@ SITE: Mapping[str, Any] = {
 class Answers:
     """Stands in for the reader."""
 
+    pve = StubPve({})
+
     def __init__(self, **changes: Any) -> None:
         self.site = {**SITE, **{path.replace("__", "/"): answer for path, answer in changes.items()}}
 
@@ -79,3 +82,13 @@ def test_what_is_refused_is_a_gap() -> None:
     assert found.jobs == ()
     assert found.nodes == {"a": "", "b": "", "c": ""}
     assert {gap.fact for gap in found.gaps} >= {"the backup jobs", "network", "storage"}
+
+
+def test_bridges_that_may_be_hidden_are_a_gap_only_where_none_is_seen() -> None:
+    answers = Answers(__nodes__a__network=[], __nodes__b__network=[])
+    (gap,) = [one for one in discover(cast(Reader, answers)).gaps if one.fact == "the bridges"]
+    assert gap.reason == "the token audit@pve!suite has no SDN.Audit on /sdn/zones, so some may be hidden"
+    assert gap.need.startswith("SDN.Audit on /sdn/zones: pveum acl modify /sdn/zones ")
+    for change in ({"/version": {"release": "7.4"}}, {"/access/permissions": {"/sdn/zones": {"SDN.Audit": 1}}}):
+        answers.site |= change
+        assert "the bridges" not in {one.fact for one in discover(cast(Reader, answers)).gaps}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backup_standard.report import rights
 from backup_standard.standard.lacking import Lack, lacks
-from backup_standard.standard.privileges import NODE_RULES
+from backup_standard.standard.privileges import AUDIT, DRILL_GUEST, NODE_RULES, release_of
 
 
 def gap(need: str, fact: str = "x", reason: str = "y") -> dict[str, str]:
@@ -61,3 +61,9 @@ def test_hostile_names_stay_text_in_the_report() -> None:
     html = rights.missing({"gaps": [gap("Datastore.Audit on /storage/<b>x</b>: pveum acl modify '/storage/<b>x</b>'")]})
     assert "<b>" not in html
     assert "/storage/&lt;b&gt;x&lt;/b&gt;" in html
+
+
+def test_releases_are_numbers_and_a_major_one_alone_is_its_last() -> None:
+    assert [release_of(text) for text in ("8.4", "8.4.21", "7", "")] == [(8, 4), (8, 4), (7, 99), (9, 0)]
+    assert [one.name for one in AUDIT if not one.known_in((8, 0))] == ["Mapping.Audit"]
+    assert [one.name for one in DRILL_GUEST if not one.known_in((9, 0))] == ["VM.Monitor"]
