@@ -17,7 +17,7 @@ def test_newest_archive_restores_into_a_temporary_vmid(drill: Drill, evidence: E
     """The newest archive restores into a temporary VMID, isolated from production.
 
     Rationale: a backup that has never been restored is not trusted; the newest one is what an emergency would use.
-    Remedy: pvesh get /nodes/{drill.plan.node}/tasks --typefilter qmrestore --vmid {drill.plan.temporary_vmid}
+    Remedy: pvesh get /nodes/{drill.plan.node}/tasks --vmid {drill.plan.temporary_vmid}
     """
     restore = drill.step("restore")
     evidence(**restore.observed)
@@ -30,7 +30,7 @@ def test_restored_guest_boots_from_its_own_disk(drill: Drill, evidence: Evidence
     """The restored guest boots by itself from its own disk.
 
     Rationale: an archive whose copy does not start is a file, not a backup.
-    Remedy: pvesh get /nodes/{drill.plan.node}/qemu/{drill.plan.vmid}/config
+    Remedy: pvesh get /nodes/{drill.plan.node}/{drill.plan.kind}/{drill.plan.vmid}/config
     """
     boot = drill.step("boot")
     evidence(**boot.observed)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backup_standard import waiting
+from backup_standard.drill import names
 from backup_standard.drill.ports import Ran, Writer
 from backup_standard.errors import ApiError, ConnectionFailed
 
@@ -20,6 +21,12 @@ class Agent:
     api: Writer
     node: str
     vmid: int
+    rung: str = "agent"
+
+    @property
+    def path(self) -> str:
+        """The guest in the API."""
+        return names.guest_path("qemu", self.node, self.vmid)
 
     def answers(self) -> bool:
         """Whether it answers a ping now (upstream waits about 3 s for a silent agent)."""
@@ -78,4 +85,4 @@ class Agent:
         return status
 
     def _path(self, command: str) -> str:
-        return f"/nodes/{self.node}/qemu/{self.vmid}/agent/{command}"
+        return f"{self.path}/agent/{command}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from backup_standard import waiting
-from backup_standard.drill import guestconfig
-from backup_standard.drill.agent import Agent
-from backup_standard.drill.ports import Ran, Writer
+from backup_standard.drill import guestconfig, names
+from backup_standard.drill.dialect import Dialect
+from backup_standard.drill.ports import Insider, Ran, Writer
 from backup_standard.drill.posix import POSIX
 from backup_standard.errors import Refused
 
@@ -25,7 +25,10 @@ AGENT_GRACE = 30.0
 
 @dataclass(frozen=True)
 class Booted:
-    """What the guest said of its boot. ``rung`` is who answered: "agent" or "ssh"; seconds since power-on."""
+    """What the guest said of its boot. ``rung`` is who answered: "agent", "pct exec" or "ssh"; seconds since power-on.
+
+    ``agent`` tells whether there is a way in that needs no network.
+    """
 
     rung: str
     boot_id: str
@@ -38,23 +41,23 @@ class NotBooted(Exception):
     """The guest did not come up; the text says what was seen last."""
 
 
-def power_on(api: Writer, node: str, vmid: int) -> None:
+def power_on(api: Writer, node: str, vmid: int, kind: str = "qemu") -> None:
     """Start the guest; TaskFailed when Proxmox could not."""
-    api.wait_task(str(api.write("POST", f"/nodes/{node}/qemu/{vmid}/status/start")), timeout=120)
+    api.wait_task(str(api.write("POST", f"{names.guest_path(kind, node, vmid)}/status/start")), timeout=120)
 
 
 def wait_until_up(
-    agent: Agent,
+    agent: Insider,
     *,
     has_agent: bool,
     by_ssh: Callable[[], Ran | None],
     timeout: float,
     tick: Callable[[float], None],
-    evidence: Sequence[str] = POSIX.evidence,
+    dialect: Dialect = POSIX,
 ) -> Booted:
     """Wait for the agent, or for a login where no agent answers; then ask the guest for its boot id and uptime.
 
-    ``evidence`` prints both (see :class:`~backup_standard.drill.dialect.Dialect`). ``by_ssh`` runs it over SSH and
+    ``by_ssh`` runs what the dialect takes for evidence over SSH and
     returns None while nobody can log in. NotBooted when the guest stops, when nothing answers in time, or when what
     answers was up before power-on.
     """
@@ -64,37 +67,36 @@ def wait_until_up(
             seen.look,
             error=lambda _rung: seen.stopped(),
             timeout=timeout,
-            what=f"guest {agent.vmid} answers ({'agent or SSH' if has_agent else 'SSH'})",
+            what=f"guest {agent.vmid} answers ({f'{agent.rung} or SSH' if has_agent else 'SSH'})",
             tick=lambda _rung, elapsed: tick(elapsed),
         )
     except waiting.NotReady as problem:
         raise NotBooted(str(problem)) from None
-    said = agent.run(evidence) if rung == "agent" else seen.said
+    said = agent.run(dialect.evidence) if rung == agent.rung else seen.said
     since = time.monotonic() - powered
-    boot_id, uptime = parse_evidence(said)
+    boot_id, uptime = parse_evidence(said, dialect)
     if uptime > since + CLOCK_TOLERANCE:
         raise NotBooted(f"guest {agent.vmid} says it has been up for {uptime:.0f} s, {since:.0f} s after power-on")
-    return Booted(rung, boot_id, uptime, since, agent=rung == "agent")
+    return Booted(rung, boot_id, uptime, since, agent=rung == agent.rung)
 
 
-def parse_evidence(said: Ran) -> tuple[str, float]:
+def parse_evidence(said: Ran, dialect: Dialect = POSIX) -> tuple[str, float]:
     """Boot id and uptime in seconds from what the evidence printed; NotBooted when it is something else."""
-    words = said.stdout.split()
     try:
-        return words[0], float(words[1])
+        return dialect.boot_of(said.stdout)
     except (IndexError, ValueError):
         raise NotBooted(f"the guest did not tell its boot id: {said.stderr or said.stdout!r}") from None
 
 
 class _Seen:
-    def __init__(self, agent: Agent, *, has_agent: bool, by_ssh: Callable[[], Ran | None]) -> None:
+    def __init__(self, agent: Insider, *, has_agent: bool, by_ssh: Callable[[], Ran | None]) -> None:
         self._agent, self._has_agent, self._by_ssh = agent, has_agent, by_ssh
         self._next_try, self._ssh_since = time.monotonic() + SSH_FROM, 0.0
         self.said = Ran(1, "")
 
     def look(self) -> str:
         if self._has_agent and self._agent.answers():
-            return "agent"
+            return self._agent.rung
         now = time.monotonic()
         if self._has_agent and now < self._next_try:
             return ""
@@ -107,7 +109,7 @@ class _Seen:
         return "ssh" if not self._has_agent or now - self._ssh_since > AGENT_GRACE else ""
 
     def stopped(self) -> str | None:
-        status = self._agent.api.get(f"/nodes/{self._agent.node}/qemu/{self._agent.vmid}/status/current")
+        status = self._agent.api.get(f"{self._agent.path}/status/current")
         return None if status.get("status") == "running" else f"the guest is {status.get('status')}"
 
 
@@ -121,7 +123,7 @@ def require_own_disk(config: dict[str, str]) -> str:
     """The drive the guest boots from by its own configuration; Refused when that is no disk of its own."""
     disks = guestconfig.disks(config)
     order = guestconfig.properties(config.get("boot", "")).get("order", "")
-    first = next((drive for drive in order.split(";") if drive in disks), "") or next(iter(disks), "")
+    first = next((drive for drive in ("rootfs", *order.split(";")) if drive in disks), "") or next(iter(disks), "")
     if not first:
         raise Refused("the restored guest has no disk to boot from")
     return f"{first}: {disks[first]}"

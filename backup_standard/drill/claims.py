@@ -45,7 +45,10 @@ class Owner:
 
 @dataclass(frozen=True)
 class Claim:
-    """A temporary VMID taken by a run, with the tasks started for it so far. ``at`` is epoch seconds (our clock)."""
+    """A temporary VMID taken by a run, with the tasks started for it so far.
+
+    ``at`` is epoch seconds (our clock), ``kind`` what is restored there: "qemu" or "lxc".
+    """
 
     run: str
     vmid: int
@@ -55,6 +58,7 @@ class Claim:
     owner: Owner
     upids: tuple[str, ...] = ()
     folder: Path = Path()
+    kind: str = "qemu"
 
     def __str__(self) -> str:
         return f"VMID {self.vmid} on {self.node} (copy of guest {self.source}, run {self.run})"
@@ -66,7 +70,7 @@ class Claims:
     def __init__(self, folder: Path, run: str) -> None:
         self.path, self.run = folder / FILENAME, run
 
-    def claim(self, vmid: int, *, source: int, node: str) -> Claim:
+    def claim(self, vmid: int, *, source: int, node: str, kind: str = "qemu") -> Claim:
         """Take a VMID. Refused when a claim on it already stands in this or a neighbouring run folder."""
         with self._locked():
             standing = next((other for other in self.neighbours() if other.vmid == vmid), None)
@@ -76,10 +80,10 @@ class Claims:
                     where=str(standing.folder / FILENAME),
                     next_step="backup-standard reap --inventory FILE --dry-run shows what that run left behind",
                 )
-            claim = Claim(self.run, vmid, source, node, time.time(), Owner.this_process(), folder=self.path.parent)
+            claim = Claim(self.run, vmid, source, node, time.time(), Owner.this_process(), (), self.path.parent, kind)
             owner = claim.owner
             self._append(
-                event="claim", vmid=vmid, source=source, node=node, at=claim.at,
+                event="claim", vmid=vmid, source=source, node=node, kind=kind, at=claim.at,
                 host=owner.host, pid=owner.pid, process_started=owner.started,
             )  # fmt: skip
             return claim
@@ -136,7 +140,8 @@ def _apply(claims: dict[int, Claim], entry: dict[str, Any], folder: Path) -> Non
     vmid = int(entry["vmid"])
     if entry["event"] == "claim":
         owner = Owner(entry["host"], entry["pid"], entry["process_started"])
-        claims[vmid] = Claim(entry["run"], vmid, entry["source"], entry["node"], entry["at"], owner, folder=folder)
+        where = (entry["source"], entry["node"], entry["at"], owner, (), folder, entry.get("kind", "qemu"))
+        claims[vmid] = Claim(entry["run"], vmid, *where)
     elif entry["event"] == "task" and vmid in claims:
         claims[vmid] = replace(claims[vmid], upids=(*claims[vmid].upids, entry["upid"]))
     elif entry["event"] == "released":

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from backup_standard import waiting
-from backup_standard.drill import boot, login, network
+from backup_standard.drill import boot, login, names, network
 from backup_standard.drill import restore as restoring
 from backup_standard.drill.agent import Agent
 from backup_standard.drill.claims import Claims
+from backup_standard.drill.container import IN_CONTAINER, ContainerShell
 from backup_standard.drill.dialect import Dialect, is_windows
 from backup_standard.drill.gateway import Gateway
 from backup_standard.drill.guard import Guard
 from backup_standard.drill.plan import DrillPlan
-from backup_standard.drill.ports import Ran, Session, Shell, Writer
+from backup_standard.drill.ports import Insider, Ran, Session, Shell, Writer
 from backup_standard.drill.posix import POSIX
 from backup_standard.drill.preflight import Surroundings
 from backup_standard.drill.progress import Event, Listener
@@ -86,13 +87,32 @@ class Course:
         return self.restored.vmid if self.restored else self.plan.temporary_vmid
 
     @property
-    def agent(self) -> Agent:
-        """Its agent."""
-        return Agent(self.tools.api, self.plan.node, self.vmid)
+    def agent(self) -> Insider:
+        """The way in that needs no network: its agent, or for a container its node; Refused where that is closed."""
+        if not self.is_container:
+            return Agent(self.tools.api, self.plan.node, self.vmid)
+        if self.tools.shell is None:
+            raise Refused(
+                "a container has no agent: without SSH to its node nobody gets inside",
+                next_step=f"set nodes.{self.plan.node}.ssh, and leave drill.gateway on",
+            )
+        return ContainerShell(self.tools.api, self.plan.node, self.vmid, self.tools.shell, self.tools.guard)
+
+    @property
+    def is_container(self) -> bool:
+        """Whether it is a container."""
+        return self.plan.kind == "lxc"
+
+    @property
+    def path(self) -> str:
+        """The guest in the API."""
+        return names.guest_path(self.plan.kind, self.plan.node, self.vmid)
 
     @property
     def dialect(self) -> Dialect:
         """How its operating system is asked."""
+        if self.is_container:
+            return IN_CONTAINER
         return WINDOWS if is_windows(self.archived) else POSIX
 
     def say(self, phase: str, text: str = "", percent: int | None = None) -> None:

@@ -27,15 +27,18 @@ class Gateway:
     guest_address: str
     shell: Shell
     guard: Guard
+    kind: str = "qemu"
 
     @classmethod
-    def of(cls, vmid: int, guest: str, gateway: str | None, shell: Shell, guard: Guard) -> Gateway:
+    def of(
+        cls, vmid: int, guest: str, gateway: str | None, shell: Shell, guard: Guard, *, kind: str = "qemu"
+    ) -> Gateway:
         """Plan the gateway of a guest whose address is ``guest`` (with prefix); ``gateway`` None: the first address."""
         network = ipaddress.ip_interface(guest)
         own = ipaddress.ip_address(gateway) if gateway else next(network.network.hosts())
         if own == network.ip:
             raise Refused(f"guest and gateway of VMID {vmid} would both have the address {own}")
-        return cls(vmid, f"{own}/{network.network.prefixlen}", str(network.ip), shell, guard)
+        return cls(vmid, f"{own}/{network.network.prefixlen}", str(network.ip), shell, guard, kind)
 
     @property
     def namespace(self) -> str:
@@ -55,8 +58,8 @@ class Gateway:
     def attach(self, cards: Collection[int]) -> str:
         """Move the running guest's ports over and prove that it shares the bridge with its gateway alone."""
         for card in sorted(cards):
-            self._must(node_commands.move_port(self.vmid, card))
-        return isolation.prove_alone(self.shell, vmid=self.vmid, cards=cards)
+            self._must(node_commands.move_port(self.vmid, card, self.kind))
+        return isolation.prove_alone(self.shell, vmid=self.vmid, cards=cards, kind=self.kind)
 
     def ping(self) -> bool:
         """Whether the guest answers one echo request of the gateway."""

@@ -23,6 +23,7 @@ Params = Mapping[str, Any]
 _RESTORE_KEYS = frozenset(
     {"vmid", "archive", "storage", "pool", "name", "description", "tags", "onboot", "protection", "template", "bwlimit"}
 )
+_CONTAINER_KEYS = frozenset({"vmid", "ostemplate", "restore", *_RESTORE_KEYS}) - {"archive", "name", "template"}
 _CLONE_KEYS = frozenset({"newid", "full", "storage", "pool", "name", "description", "target"})
 _CONFIG_KEYS = frozenset({"delete", "name", "description", "tags", "onboot", "protection"})
 _STUB_KEYS = frozenset({"memory", "digest", "lock"})
@@ -80,10 +81,10 @@ class Guard:
             raise Refused(f"VMID {vmid} is reserved, but no claim on it stands in this run")
         return claim
 
-    def owned(self, node: str, vmid: int, *, stub_allowed: bool = False) -> Claim:
+    def owned(self, node: str, vmid: int, *, kind: str = "qemu", stub_allowed: bool = False) -> Claim:
         """The claim on a guest whose configuration proves that it is ours; Refused otherwise."""
         claim = self.claim_on(vmid)
-        config = self._reader.get(f"/nodes/{node}/qemu/{vmid}/config")
+        config = self._reader.get(f"{names.guest_path(kind, node, vmid)}/config")
         if is_ours(config, claim, stub_allowed=stub_allowed):
             return claim
         raise Refused(
@@ -129,6 +130,22 @@ def _restore(guard: Guard, _where: Mapping[str, str], params: Params) -> None:
     _on_ground(guard, params)
 
 
+def _restore_container(guard: Guard, _where: Mapping[str, str], params: Params) -> None:
+    claim = guard.claim_on(int(params["vmid"]))
+    mounts = {key: str(value) for key, value in params.items() if re.fullmatch(r"rootfs|mp\d+", key)}
+    _only({key: value for key, value in params.items() if key not in mounts}, _CONTAINER_KEYS, "a restore", cards=True)
+    if claim.upids:
+        raise Refused(f"VMID {claim.vmid} was restored before in this run ({claim.upids[0]})")
+    if not params.get("ostemplate") or str(params.get("restore")) != "1":
+        raise Refused("a container without an archive to restore would be a new one")
+    if not is_ours(params, claim):
+        raise Refused(f"the restore into {claim.vmid} lacks the tag {names.TAG} or the mark of run {claim.run}")
+    for key, value in mounts.items():
+        if not re.match(rf"{re.escape(guard.ground.storage)}:\d+(\.\d+)?(,|$)", value):
+            raise Refused(f"{key} would not be a new volume on storage {guard.ground.storage}, but {value!r}")
+    _on_ground(guard, params)
+
+
 def _clone(guard: Guard, where: Mapping[str, str], params: Params) -> None:
     _only(params, _CLONE_KEYS, "a clone")
     guard.owned(where["node"], int(where["vmid"]))
@@ -147,16 +164,16 @@ def _config(guard: Guard, where: Mapping[str, str], params: Params) -> None:
     if not removed <= _DELETABLE:
         raise Refused(f"a drill may not remove {', '.join(sorted(removed - _DELETABLE))} from a configuration")
     _on_ground(guard, params)
-    guard.owned(where["node"], int(where["vmid"]))
+    _tagged(guard, where, params)
 
 
 def _tagged(guard: Guard, where: Mapping[str, str], _params: Params) -> None:
-    guard.owned(where["node"], int(where["vmid"]))
+    guard.owned(where["node"], int(where["vmid"]), kind=where.get("kind", "qemu"))
 
 
 def _end(guard: Guard, where: Mapping[str, str], params: Params) -> None:
     _only(params, frozenset({"purge", "destroy-unreferenced-disks", "timeout"}), "the end of a drill")
-    guard.owned(where["node"], int(where["vmid"]), stub_allowed=True)
+    guard.owned(where["node"], int(where["vmid"]), kind=where["kind"], stub_allowed=True)
 
 
 def _task(guard: Guard, where: Mapping[str, str], _params: Params) -> None:
@@ -182,29 +199,31 @@ def _on_ground(guard: Guard, params: Params) -> None:
 
 
 def _row(method: str, path: str, check: Callable[[Guard, Mapping[str, str], Params], None]) -> Row:
-    pattern = path.replace("{vmid}", r"(?P<vmid>\d+)")
+    pattern = path.replace("{vmid}", r"(?P<vmid>\d+)").replace("{kind}", "(?P<kind>qemu|lxc)")
     return Row(method, re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", pattern)), check)
 
 
-_GUEST = "/nodes/{node}/qemu/{vmid}"
+_GUEST = "/nodes/{node}/{kind}/{vmid}"
+_VM = "/nodes/{node}/qemu/{vmid}"
 TABLE: tuple[Row, ...] = (
     _row("POST", "/nodes/{node}/qemu", _restore),
-    _row("POST", f"{_GUEST}/clone", _clone),
+    _row("POST", "/nodes/{node}/lxc", _restore_container),
+    _row("POST", f"{_VM}/clone", _clone),
     _row("PUT", f"{_GUEST}/config", _config),
     _row("POST", f"{_GUEST}/status/start", _tagged),
-    _row("POST", f"{_GUEST}/agent/ping", _tagged),
-    _row("POST", f"{_GUEST}/agent/exec", _tagged),
-    _row("POST", f"{_GUEST}/vncproxy", _tagged),
+    _row("POST", f"{_VM}/agent/ping", _tagged),
+    _row("POST", f"{_VM}/agent/exec", _tagged),
+    _row("POST", f"{_VM}/vncproxy", _tagged),
     _row("POST", f"{_GUEST}/status/stop", _end),
     _row("DELETE", _GUEST, _end),
     _row("DELETE", "/nodes/{node}/tasks/{upid}", _task),
 )
 
 
-def try_config(reader: Reader, node: str, vmid: int) -> Mapping[str, Any] | None:
+def try_config(reader: Reader, node: str, vmid: int, kind: str = "qemu") -> Mapping[str, Any] | None:
     """A guest's configuration, or None when there is no such guest (upstream answers 500 "does not exist")."""
     try:
-        config: Mapping[str, Any] = reader.get(f"/nodes/{node}/qemu/{vmid}/config")
+        config: Mapping[str, Any] = reader.get(f"{names.guest_path(kind, node, vmid)}/config")
     except OperatorError as problem:
         if "does not exist" in str(problem):
             return None

@@ -63,7 +63,7 @@ def disk_sizes(config: Mapping[str, str]) -> dict[str, int]:
 
 
 def cards(config: Mapping[str, str]) -> dict[int, dict[str, str]]:
-    """The network cards by number, each as its properties (``model`` and ``macaddr`` among them: "veth" in containers)."""
+    """The network cards by number, each as its properties; ``model`` ("veth" in containers) and ``macaddr`` too."""
     found: dict[int, dict[str, str]] = {}
     for key, value in config.items():
         if _CARD.fullmatch(key):
@@ -73,8 +73,8 @@ def cards(config: Mapping[str, str]) -> dict[int, dict[str, str]]:
 
 def _card(parts: dict[str, str]) -> dict[str, str]:
     if "name" in parts or "hwaddr" in parts:
-        mac = {"macaddr": parts["hwaddr"]} if "hwaddr" in parts else {}
-        return {**{key: value for key, value in parts.items() if key not in {"", "hwaddr"}}, "model": "veth", **mac}
+        named = {key: value for key, value in parts.items() if key not in {"", "hwaddr"}}
+        return {**named, "model": "veth", **({"macaddr": parts["hwaddr"]} if "hwaddr" in parts else {})}
     models = {key: value for key, value in parts.items() if value.count(":") == 5 and key != "macaddr"}  # noqa: PLR2004 - a MAC address
     if models:
         model, mac = next(iter(models.items()))

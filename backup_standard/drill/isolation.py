@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Container, Iterator, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from backup_standard.errors import Refused
 
 def prove(
     api: Reader, shell: Shell | None, *, node: str, bridge: str, vmid: int, reserved: Container[object],
+    kind: str = "qemu",
 ) -> dict[str, Any]:  # fmt: skip
     """Prove the bridge isolated and every card of guest ``vmid`` on it; Refused lists what is not so.
 
@@ -23,12 +25,16 @@ def prove(
     if shell is not None:
         objections += _by_node(shell, bridge, reserved)
         proven.append(f"node: {bridge} carries no address and only ports of temporary guests")
-    cards = guestconfig.cards({k: str(v) for k, v in api.get(f"/nodes/{node}/qemu/{vmid}/config").items()})
+    config = api.get(f"{names.guest_path(kind, node, vmid)}/config")
+    cards = guestconfig.cards({key: str(value) for key, value in config.items()})
     objections += [
         f"net{number} of guest {vmid} is on {card.get('bridge', 'no bridge')}"
         for number, card in cards.items()
         if card.get("bridge") != bridge
     ]
+    if kind == "lxc":
+        objections += [f"{text} of guest {vmid} reaches into the node" for text in _shared(config)]
+        proven.append("configuration: no folder, device, hook or raw setting of the node")
     proven.append(f"configuration: {len(cards)} network card(s) of guest {vmid}, all on {bridge}")
     if objections:
         raise Refused(
@@ -39,10 +45,18 @@ def prove(
     return {"bridge": bridge, "proven": proven, "checked_on_node": shell is not None}
 
 
-def prove_alone(shell: Shell, *, vmid: int, cards: Collection[int]) -> str:
+def _shared(config: Mapping[str, Any]) -> Iterator[str]:
+    """The keys of a container that give it something of its node (upstream: pct.conf(5))."""
+    for key, value in config.items():
+        bound = re.fullmatch(r"rootfs|mp\d+", key) and str(value).removeprefix("volume=").startswith("/")
+        if bound or key in {"lxc", "hookscript"} or key.startswith("lxc.") or re.fullmatch(r"dev\d+", key):
+            yield f"{key}: {value}"
+
+
+def prove_alone(shell: Shell, *, vmid: int, cards: Collection[int], kind: str = "qemu") -> str:
     """Prove that a running guest shares its drill bridge with its gateway alone; Refused when not."""
     bridge = names.drill_bridge(vmid)
-    allowed = {names.gateway_port(vmid), *(names.guest_port(vmid, card) for card in cards)}
+    allowed = {names.gateway_port(vmid), *(names.guest_port(vmid, card, kind) for card in cards)}
     ports = {str(link["ifname"]) for link in _links(shell, bridge)}
     objections = [f"port {port} is on {bridge}" for port in sorted(ports - allowed)]
     objections += [f"port {port} is missing from {bridge}" for port in sorted(allowed - ports)]

@@ -67,9 +67,14 @@ def drill_bridge(vmid: int) -> str:
     return f"db{vmid}"
 
 
-def guest_port(vmid: int, index: int) -> str:
-    """The port of a guest's network card on the node (upstream: tap<vmid>i<n>)."""
-    return f"tap{vmid}i{index}"
+def guest_path(kind: str, node: str, vmid: int) -> str:
+    """The API path of a guest of kind "qemu" or "lxc"."""
+    return f"/nodes/{node}/{kind}/{vmid}"
+
+
+def guest_port(vmid: int, index: int, kind: str = "qemu") -> str:
+    """The port of a guest's network card on the node (upstream: tap<vmid>i<n>, veth<vmid>i<n> of a container)."""
+    return f"{'veth' if kind == 'lxc' else 'tap'}{vmid}i{index}"
 
 
 def vmid_of_port(port: str) -> int | None:

@@ -135,7 +135,7 @@ def not_proven(seen: Mapping[str, Any], unreached: Unreached) -> list[str]:
     """What the report must not claim of the network, because the guest lacks the programs to show it."""
     gaps = ["that the guest reaches its gateway: it has no ping"] if seen["guest_to_gateway"] == NO_PING else []
     if unreached.untried:
-        gaps.append(f"that the guest cannot reach {', '.join(unreached.untried)}: it has no ping")
+        gaps.append(f"that the guest cannot reach {', '.join(unreached.untried)}: it has no program to try with")
     return gaps
 
 

@@ -37,8 +37,8 @@ class Neutralised:
     """The decision on one guest.
 
     ``overrides`` go into the restore call, ``afterwards`` into a configuration call before power-on (value "" removes
-    the key); ``refusals`` say what forbids the drill; ``kept`` what is left as archived on purpose; ``removed`` are keys
-    that the restore itself leaves out, and that must not be found in the copy.
+    the key); ``refusals`` say what forbids the drill; ``kept`` what is left as archived on purpose; ``removed`` what
+    the restore itself leaves out, and what must not be found in the copy.
     """
 
     overrides: Mapping[str, str]

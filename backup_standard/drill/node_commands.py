@@ -1,4 +1,4 @@
-"""Every command that a drill runs as root on a node, in one table: making and removing a guest's gateway.
+"""Every command that a drill runs as root on a node, in one table: a guest's gateway, and the way into a container.
 
 Nothing else may be run through the guard; what only looks (``ip -j …``) goes over the node's Host directly.
 """
@@ -38,9 +38,14 @@ def make_gateway(vmid: int, address: str) -> tuple[Argv, ...]:
     )
 
 
-def move_port(vmid: int, index: int) -> Argv:
+def move_port(vmid: int, index: int, kind: str = "qemu") -> Argv:
     """Move a guest's port from the isolated bridge to the drill's own."""
-    return ("ip", "link", "set", "dev", names.guest_port(vmid, index), "master", names.drill_bridge(vmid))
+    return ("ip", "link", "set", "dev", names.guest_port(vmid, index, kind), "master", names.drill_bridge(vmid))
+
+
+def enter(vmid: int, argv: Sequence[str]) -> Argv:
+    """Run a command inside a temporary container, as its root."""
+    return ("pct", "exec", str(vmid), "--", *argv)
 
 
 def remove_gateway(vmid: int) -> tuple[Argv, ...]:
@@ -58,6 +63,8 @@ def ping(vmid: int, address: str) -> Argv:
     return ("ip", "netns", "exec", names.namespace(vmid), "ping", "-c", "1", "-W", "2", "-n", address)
 
 
+_ENTERING = 4
+"""Words before the command that is run inside a container."""
 _CARD = re.escape(names.GATEWAY_SIDE)
 _SHAPES = tuple(
     re.compile(shape)
@@ -70,7 +77,7 @@ _SHAPES = tuple(
         r"ip link set dev dg(?P<v>\d+) up",
         rf"ip -n drill(?P<v>\d+) addr add (?P<prefixed>\S+) dev {_CARD}",
         rf"ip -n drill(?P<v>\d+) link set dev (?:{_CARD}|lo) up",
-        r"ip link set dev tap(?P<v>\d+)i\d+ master db(?P=v)",
+        r"ip link set dev (?:tap|veth)(?P<v>\d+)i\d+ master db(?P=v)",
         r"ip link del dev (?:db|dg)(?P<v>\d+)",
         r"ip netns exec drill(?P<v>\d+) ping -c 1 -W 2 -n (?P<address>\S+)",
     )
@@ -79,6 +86,8 @@ _SHAPES = tuple(
 
 def vmid_of(argv: Sequence[str]) -> int | None:
     """The temporary VMID that an allowed command acts for; None when the table does not have the command."""
+    if tuple(argv[:2]) == ("pct", "exec"):
+        return int(argv[2]) if len(argv) > _ENTERING and argv[2].isdecimal() and argv[3] == "--" else None
     if any(re.search(r"\s", part) for part in argv):
         return None
     for shape in _SHAPES:

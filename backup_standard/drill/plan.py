@@ -10,13 +10,10 @@ from backup_standard.drill import guestconfig
 from backup_standard.drill.names import Reserved
 from backup_standard.inventory.drills import DrillOfGuest
 from backup_standard.inventory.schema import GuestSection, Inventory
-from backup_standard.model import Archive, Facts, Gap, Guest, GuestKind
+from backup_standard.model import Archive, Facts, Gap, Guest
 from backup_standard.model.dumps import DumpFolder
 from backup_standard.quantities import say_size
 from backup_standard.standard import RPO
-
-COVERED_ROLES = frozenset({"golden-template", "docker-host", "dns", "monitoring"})
-"""Roles whose drill exists."""
 
 ASSUMED_SPEED = 30e6
 """Bytes a second for the estimate of a restore, where none was measured: a modest disk."""
@@ -115,10 +112,6 @@ def _left_out(inventory: Inventory, section: GuestSection, guest: Guest | Gap | 
         return "it does not exist on the site, so nothing was restored"
     if isinstance(guest, Gap):
         return f"it could not be read: {guest.reason}"
-    if guest.kind is GuestKind.LXC:
-        return "drills of containers are not there yet"
-    if section.role not in COVERED_ROLES:
-        return f"drills of the role {section.role} are not there yet"
     if section.drill is None:
         return f"the inventory does not say how (guests.{guest.vmid}.drill)"
     return "" if inventory.drill else "the inventory has no drill section (isolated bridge, storage, reserved VMIDs)"

@@ -48,6 +48,53 @@ Shell = Callable[[Sequence[str]], Ran]
 """Runs one command, given as its arguments, and waits for it."""
 
 
+class Insider(Protocol):
+    """The way into a guest that needs no network: its agent, or ``pct exec`` of its node.
+
+    ``rung`` names it in the evidence, ``path`` is the guest in the API.
+    """
+
+    @property
+    def api(self) -> Reader:
+        """The API that knows the guest."""
+        ...
+
+    @property
+    def vmid(self) -> int:
+        """The guest."""
+        ...
+
+    @property
+    def rung(self) -> str:
+        """What the evidence calls it."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """The guest in the API."""
+        ...
+
+    def answers(self) -> bool:
+        """Whether it answers now."""
+        ...
+
+    def run(self, argv: Sequence[str], *, timeout: float = 60.0, stdin: str = "") -> Ran:
+        """Run a command in the guest as root and wait."""
+        ...
+
+    def interfaces(self) -> dict[str, dict[str, Any]]:
+        """Network cards by name: ``mac`` in lower case, ``addresses`` with prefix, ``lo`` left out."""
+        ...
+
+    def execute(self, command: Sequence[str], stdin: str = "") -> int:
+        """Start a program; returns a number for :meth:`status`."""
+        ...
+
+    def status(self, pid: int) -> Mapping[str, Any]:
+        """What became of a program, in the words of the agent's exec-status."""
+        ...
+
+
 class Session(Protocol):
     """A login to the guest that stands."""
 

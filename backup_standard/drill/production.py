@@ -22,9 +22,7 @@ def snapshot(api: Reader, vmids: Iterable[int]) -> Snapshot:
 def _one(api: Reader, vmid: int, resource: Mapping[str, Any] | None) -> Any:
     if resource is None:
         return GONE
-    if resource.get("type") != "qemu":
-        return {"node": resource["node"], "status": resource.get("status")}
-    config = try_config(api, str(resource["node"]), vmid)
+    config = try_config(api, str(resource["node"]), vmid, str(resource.get("type")))
     if config is None:
         return GONE
     return {

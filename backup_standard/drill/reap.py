@@ -27,6 +27,9 @@ LEFTOVERS = 10
 CLOCK_SLACK = 5.0
 """Seconds by which our clock and the node's may drift apart between a claim and the clean-up."""
 
+_RESTORES = {"qemu": "qmrestore", "lxc": "vzrestore"}
+"""The type of task that restores each kind of guest."""
+
 Say = Callable[[str], None]
 
 
@@ -94,14 +97,14 @@ def _reap(inventory: Inventory, claim: Claim, say: Say) -> list[str]:
 
 def _show(inventory: Inventory, claim: Claim, say: Say) -> list[str]:
     with _tools(inventory, claim) as (api, _guard, shell, adopted):
-        left = teardown.remains(api, claim.node, claim.vmid, shell)
+        left = teardown.remains(api, claim.node, claim.vmid, shell, claim.kind)
         ours = _whose(api, adopted)
     say(f"{claim}: {'; '.join(left) or 'nothing is left of it'}{ours}")
     return left
 
 
 def _whose(api: Reader, claim: Claim) -> str:
-    config = try_config(api, claim.node, claim.vmid)
+    config = try_config(api, claim.node, claim.vmid, claim.kind)
     if config is None or is_ours(config, claim, stub_allowed=True):
         return ""
     return " (the guest there is not a drill's: it will not be touched)"
@@ -117,7 +120,8 @@ def adopt(api: Reader, claim: Claim, token: str) -> Claim:
     ahead = float(api.get(f"/nodes/{claim.node}/time")["time"]) - time.time()
     since = int(claim.at + ahead - CLOCK_SLACK)
     tasks = api.get(f"/nodes/{claim.node}/tasks", source="all", vmid=claim.vmid, since=since)
-    mine = [str(task["upid"]) for task in tasks if task.get("type") == "qmrestore" and token in str(task["upid"])]
+    restores = [str(task["upid"]) for task in tasks if task.get("type") == _RESTORES[claim.kind]]
+    mine = [upid for upid in restores if token in upid]
     return replace(claim, upids=tuple(mine)) if len(mine) == 1 else claim
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from backup_standard.drill import configuration, guestconfig
 from backup_standard.drill.claims import Claims
+from backup_standard.drill.lxc_neutralise import neutralise_container
 from backup_standard.drill.neutralise import Neutralised, neutralise
 from backup_standard.drill.plan import DrillPlan
 from backup_standard.drill.ports import Reader, Writer
@@ -18,7 +19,8 @@ from backup_standard.errors import ApiError, Refused
 Percent = Callable[[int], None]
 
 _PROGRESS = re.compile(r"progress (\d+)% \(read (\d+) bytes")
-_TOTAL = re.compile(r"total bytes read (\d+)")
+_TOTAL = re.compile(r"[Tt]otal bytes read:? (\d+)")
+_MOUNT = re.compile(r"rootfs|mp\d+")
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,12 @@ def read_archived(api: Reader, plan: DrillPlan) -> dict[str, str]:
 def decide(archived: Mapping[str, str], plan: DrillPlan, run: str) -> Neutralised:
     """What changes in the copy; Refused by name when something cannot be made harmless."""
     volid = plan.archive.volid if plan.archive else ""
-    decided = neutralise(archived, source=plan.vmid, run=run, volid=volid, bridge=plan.bridge)
+    if plan.kind == "lxc":
+        decided = neutralise_container(
+            archived, source=plan.vmid, run=run, volid=volid, bridge=plan.bridge, storage=plan.storage
+        )
+    else:
+        decided = neutralise(archived, source=plan.vmid, run=run, volid=volid, bridge=plan.bridge)
     if decided.refusals:
         raise Refused(
             f"the copy of guest {plan.vmid} cannot be made harmless: {'; '.join(decided.refusals)}",
@@ -58,14 +65,15 @@ def restore(
 
     Where the call refuses ``template=0``, the archive is restored as a template and a full clone of it is what boots.
     """
+    volid = plan.archive.volid if plan.archive else ""
     params: dict[str, Any] = {
         "vmid": plan.temporary_vmid,
-        "archive": plan.archive.volid if plan.archive else "",
+        **({"ostemplate": volid, "restore": 1} if plan.kind == "lxc" else {"archive": volid}),
         "storage": plan.storage,
         **({"pool": plan.pool} if plan.pool else {}),
         **decided.overrides,
     }
-    path = f"/nodes/{plan.node}/qemu"
+    path = f"/nodes/{plan.node}/{plan.kind}"
     try:
         upid = str(api.write("POST", path, params))
     except ApiError as refused:
@@ -84,7 +92,7 @@ def restore(
     return first
 
 
-def finish(api: Writer, node: str, restored: Restored, decided: Neutralised) -> None:
+def finish(api: Writer, path: str, restored: Restored, decided: Neutralised) -> None:
     """What a restore cannot override: media, watchdog, and the cards of a clone; the guest is still powered off."""
     params: dict[str, Any] = {key: value for key, value in decided.afterwards.items() if value}
     removed = [key for key, value in decided.afterwards.items() if not value]
@@ -93,20 +101,21 @@ def finish(api: Writer, node: str, restored: Restored, decided: Neutralised) -> 
     if restored.cloned_from:
         params |= {key: value for key, value in decided.overrides.items() if key.startswith("net")}
     if params:
-        api.write("PUT", f"/nodes/{node}/qemu/{restored.vmid}/config", params)
+        api.write("PUT", f"{path}/config", params)
 
 
-def look(api: Reader, node: str, restored: Restored, archived: Mapping[str, str], decided: Neutralised) -> list[str]:
-    """What the restored guest lacks against its archive; a task's OK is no proof. Empty when nothing.
+def look(api: Reader, path: str, archived: Mapping[str, str], decided: Neutralised) -> list[str]:
+    """What the restored guest at an API path lacks against its archive; a task's OK is no proof. Empty when nothing.
 
     A volume of this VMID that was there before would come back as ``unusedN``: it is named, too.
     """
-    path = f"/nodes/{node}/qemu/{restored.vmid}"
     config = {key: str(value) for key, value in api.get(f"{path}/config").items()}
     missing = [
         f"disk {key} is missing"
         for key, _value in guestconfig.drives(archived)
-        if not guestconfig.is_cdrom(archived[key]) and "backup=0" not in archived[key] and key not in config
+        if not guestconfig.is_cdrom(archived[key])
+        and "backup=0" not in archived[key]
+        and key not in {*config, *decided.removed}
     ]
     differing = [
         f"{key} is {config.get(key, '(unset)')!r}, not {value!r}"
@@ -114,9 +123,11 @@ def look(api: Reader, node: str, restored: Restored, archived: Mapping[str, str]
         if key != "description" and not _same(key, config.get(key, ""), value)
     ]
     leftovers = [f"{key} is a volume from before: {value}" for key, value in config.items() if key.startswith("unused")]
+    returned = [f"{key} came back: {config[key]}" for key in decided.removed if key in config]
     changed = configuration.losses(archived, config)
     pending = [item["key"] for item in api.get(f"{path}/pending") if "pending" in item or "delete" in item]
-    return [*missing, *differing, *changed, *leftovers, *(f"the change of {key} is pending" for key in pending)]
+    waiting = [f"the change of {key} is pending" for key in pending]
+    return [*missing, *differing, *returned, *changed, *leftovers, *waiting]
 
 
 def _clone(
@@ -149,9 +160,17 @@ def _clone(
 def _same(key: str, found: str, wanted: str) -> bool:
     if key.startswith("net"):
         return guestconfig.cards({key: found}) == guestconfig.cards({key: wanted}) or _only_mac_new(key, found, wanted)
+    if _MOUNT.fullmatch(key):
+        return _mount(found) == _mount(wanted)
     if wanted == "0":
         return found in {"", "0"}
     return found == wanted
+
+
+def _mount(value: str) -> dict[str, str]:
+    """A container's mount without what is new in every restore: its storage and options."""
+    parts = guestconfig.properties(value)
+    return {**{key: text for key, text in parts.items() if key != "size"}, "": parts.get("", "").partition(":")[0]}
 
 
 def _only_mac_new(key: str, found: str, wanted: str) -> bool:

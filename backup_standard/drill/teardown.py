@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backup_standard import waiting
-from backup_standard.drill import gateway, preflight
+from backup_standard.drill import gateway, names, preflight
 from backup_standard.drill.claims import Claim, Claims
 from backup_standard.drill.guard import Guard, try_config
 from backup_standard.drill.ports import Reader, Shell, Writer
@@ -47,7 +47,7 @@ def tear_down(api: Writer, guard: Guard, claim: Claim, shell: Shell | None) -> R
             gateway.remove(claim.vmid, shell, guard)
         except OperatorError as problem:
             problems.append(str(problem))
-    left = remains(api, claim.node, claim.vmid, shell)
+    left = remains(api, claim.node, claim.vmid, shell, claim.kind)
     return Remains(claim.vmid, tuple(left), "; ".join(problems) if left else "")
 
 
@@ -65,12 +65,12 @@ def tear_down_all(
     return kept
 
 
-def remains(api: Reader, node: str, vmid: int, shell: Shell | None) -> list[str]:
+def remains(api: Reader, node: str, vmid: int, shell: Shell | None, kind: str = "qemu") -> list[str]:
     """Everything of a VMID that is still there: guest, volumes, firewall file, references, gateway."""
     try:
         left = [*preflight.taken(api, vmid), *preflight.references(api, vmid), *_job_references(api, vmid)]
         left += [f"volume {volid}" for volid in preflight.volumes(api, node, vmid)]
-        left += _firewall(api, node, vmid)
+        left += _firewall(api, names.guest_path(kind, node, vmid))
     except OperatorError as problem:
         return [f"whether anything is left could not be seen: {problem}"]
     return left + (preflight.node_leftovers(shell, vmid) if shell else [])
@@ -92,8 +92,8 @@ def _end_tasks(api: Writer, claim: Claim) -> None:
 
 
 def _stop(api: Writer, claim: Claim) -> None:
-    path = f"/nodes/{claim.node}/qemu/{claim.vmid}"
-    if try_config(api, claim.node, claim.vmid) is None:
+    path = _path(claim)
+    if try_config(api, claim.node, claim.vmid, claim.kind) is None:
         return
     if api.get(f"{path}/status/current").get("status") != "stopped":
         _unlocked(api, path)
@@ -101,8 +101,8 @@ def _stop(api: Writer, claim: Claim) -> None:
 
 
 def _destroy(api: Writer, claim: Claim) -> None:
-    path = f"/nodes/{claim.node}/qemu/{claim.vmid}"
-    if try_config(api, claim.node, claim.vmid) is None:
+    path = _path(claim)
+    if try_config(api, claim.node, claim.vmid, claim.kind) is None:
         return
     _unlocked(api, path)
     config = api.get(f"{path}/config")
@@ -112,12 +112,17 @@ def _destroy(api: Writer, claim: Claim) -> None:
     api.wait_task(str(api.write("DELETE", path, end)), timeout=TASK_TIMEOUT)
 
 
+def _path(claim: Claim) -> str:
+    return names.guest_path(claim.kind, claim.node, claim.vmid)
+
+
 def _unlocked(api: Reader, path: str) -> None:
+    tool = "pct" if "/lxc/" in path else "qm"
     waiting.until(
         lambda: str(api.get(f"{path}/config").get("lock", "")),
         ready=lambda lock: not lock,
         timeout=LOCK_PATIENCE,
-        what=f"the lock of {path} is released (on the node: qm unlock {path.rsplit('/', 1)[-1]})",
+        what=f"the lock of {path} is released (on the node: {tool} unlock {path.rsplit('/', 1)[-1]})",
     )
 
 
@@ -129,10 +134,10 @@ def _job_references(api: Reader, vmid: int) -> list[str]:
     return [f"job {job['id']} names it" for job in jobs if str(vmid) in str(job.get("vmid", "")).split(",")]
 
 
-def _firewall(api: Reader, node: str, vmid: int) -> list[str]:
+def _firewall(api: Reader, path: str) -> list[str]:
     """Rules of a firewall file that outlived its guest. Upstream answers for any VMID, from the file alone."""
     try:
-        rules = api.get(f"/nodes/{node}/qemu/{vmid}/firewall/rules")
+        rules = api.get(f"{path}/firewall/rules")
     except (MissingPrivilege, ApiError):
         return []
     return [f"{len(rules)} firewall rule(s)"] if rules else []

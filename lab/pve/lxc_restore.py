@@ -64,7 +64,14 @@ class ContainerRestore:
         log(f"restoring '{self.archive.volid}' now..")
         log(f"extracting archive '{self.archive.path}'")
         root = split_properties(volids["rootfs"], "volume")["volume"]
-        hypervisor.extract_container_archive(self.archive.path, root, lambda _done, _all: log.check())
+        moved = [0]
+
+        def progress(done: int, _total: int) -> None:
+            log.check()
+            moved[0] = done
+
+        hypervisor.extract_container_archive(self.archive.path, root, progress)
+        log(f"Total bytes read: {moved[0]}")
         log("merging backed-up and given configuration..")
         return {**self._merge(archived, text, log), **volids, **late}
 

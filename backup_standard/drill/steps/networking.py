@@ -32,7 +32,7 @@ def check_network(course: Course) -> Observed:
 
 
 def _cards(course: Course) -> dict[int, dict[str, str]]:
-    config = course.tools.api.get(f"/nodes/{course.plan.node}/qemu/{course.vmid}/config")
+    config = course.tools.api.get(f"{course.path}/config")
     return guestconfig.cards({key: str(value) for key, value in config.items()})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backup_standard.drill import configuration, preflight, production
+from backup_standard.drill import configuration, names, preflight, production
 from backup_standard.drill import restore as restoring
 from backup_standard.drill.course import RESTORE_TIMEOUT, Course, Observed, Wrong
 from backup_standard.errors import OperatorError
@@ -20,7 +20,7 @@ def restore(course: Course) -> Observed:
     record.system = course.dialect.name
     decided = restoring.decide(course.archived, plan, tools.run)
     record.neutralised = [*map(str, decided.changes), *(f"kept: {text}" for text in decided.kept)]
-    tools.claims.claim(plan.temporary_vmid, source=plan.vmid, node=plan.node)
+    tools.claims.claim(plan.temporary_vmid, source=plan.vmid, node=plan.node, kind=plan.kind)
     with course.phase("restore") as phase:
         course.restored = done = restoring.restore(
             tools.api, tools.claims, plan, decided, timeout=RESTORE_TIMEOUT,
@@ -29,8 +29,8 @@ def restore(course: Course) -> Observed:
         record.bytes = done.bytes
         record.mb_per_s = round(done.bytes / 1e6 / done.seconds, 1) if done.bytes and done.seconds else None
         phase.update({"bytes": done.bytes, "mb_per_s": record.mb_per_s, "tasks": list(done.upids)})
-    restoring.finish(tools.api, plan.node, done, decided)
-    wrong = restoring.look(tools.api, plan.node, done, course.archived, decided)
+    restoring.finish(tools.api, course.path, done, decided)
+    wrong = restoring.look(tools.api, course.path, course.archived, decided)
     record.drift = _drift(course)
     seen |= {
         "archive": plan.archive.volid if plan.archive else None,
@@ -49,8 +49,9 @@ def restore(course: Course) -> Observed:
 
 def _drift(course: Course) -> list[str]:
     """How production's configuration differs from the archived one today: what a real restore would take back."""
+    plan = course.plan
     try:
-        today = course.tools.api.get(f"/nodes/{course.plan.node}/qemu/{course.plan.vmid}/config")
+        today = course.tools.api.get(f"{names.guest_path(plan.kind, plan.node, plan.vmid)}/config")
     except OperatorError as problem:
         return [f"production's configuration could not be read: {str(problem).splitlines()[0]}"]
     return configuration.drift(course.archived, {key: str(value) for key, value in today.items()})

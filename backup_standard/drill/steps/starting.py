@@ -14,7 +14,8 @@ from backup_standard.quantities import say_duration
 def power_up(course: Course) -> Observed:
     """Prove the isolation, make the gateway, power on, and wait for the guest's own evidence."""
     plan, tools, record = course.plan, course.tools, course.record
-    config = {key: str(value) for key, value in tools.api.get(f"/nodes/{plan.node}/qemu/{course.vmid}/config").items()}
+    config = {key: str(value) for key, value in tools.api.get(f"{course.path}/config").items()}
+    has_agent, inside = course.is_container or boot.has_agent(config), course.agent
     disk = boot.require_own_disk(config)
     record.isolation = isolation.prove(
         tools.api,
@@ -23,24 +24,25 @@ def power_up(course: Course) -> Observed:
         bridge=plan.bridge,
         vmid=course.vmid,
         reserved=tools.guard.ground.reserved,
+        kind=plan.kind,
     )
     with course.phase("boot") as phase:
         phase["disk"] = disk
         make_gateway(course)
-        boot.power_on(tools.api, plan.node, course.vmid)
+        boot.power_on(tools.api, plan.node, course.vmid, plan.kind)
         if course.gateway:
             record.isolation["proven"].append(course.gateway.attach(guestconfig.cards(config)))
     with course.phase("agent") as phase:
         course.booted = up = boot.wait_until_up(
-            course.agent,
-            has_agent=boot.has_agent(config),
+            inside,
+            has_agent=has_agent,
             by_ssh=lambda: _evidence_by_ssh(course),
             timeout=plan.settings.boot_timeout.total_seconds(),
             tick=lambda _elapsed: course.say("boot", "waiting for the guest's own evidence"),
-            evidence=course.dialect.evidence,
+            dialect=course.dialect,
         )
         phase.update({"answered": up.rung, "boot_id": up.boot_id, "uptime": up.uptime})
-    if boot.has_agent(config) and not up.agent:
+    if has_agent and not up.agent:
         record.not_proven.append("the guest agent, which the configuration announces, does not answer")
     return {"disk": disk, "answered": up.rung, "boot_id": up.boot_id, "after": say_duration(round(up.seconds, 1))}
 
@@ -52,7 +54,9 @@ def make_gateway(course: Course) -> None:
         why = "no SSH to the node" if tools.shell is None else f"guests.{course.plan.vmid}.drill.address is not set"
         course.record.not_proven.append(f"login and network through a gateway: there is none ({why})")
         return
-    course.gateway = Gateway.of(course.vmid, settings.address, settings.gateway, tools.shell, tools.guard)
+    course.gateway = Gateway.of(
+        course.vmid, settings.address, settings.gateway, tools.shell, tools.guard, kind=course.plan.kind
+    )
     course.gateway.up()
 
 

@@ -287,11 +287,12 @@ def test_production_is_described_by_digest_state_and_disks() -> None:
         ],
         "/nodes/pve1/qemu/200/config": {"digest": "abc", "scsi0": "a:vm-200-disk-0,size=1G"},
         "/nodes/pve1/qemu/220/config": gone,
+        "/nodes/pve1/lxc/230/config": {"digest": "def", "rootfs": "a:vm-230-disk-0,size=1G", "mp0": "/data,mp=/data"},
     })  # fmt: skip
     seen = production.snapshot(api, [200, 210, 220, 230])
     assert seen["200"]["volumes"] == {"scsi0": "a:vm-200-disk-0"}
     assert (seen["210"], seen["220"]) == ("gone", "gone")
-    assert seen["230"] == {"node": "pve1", "status": "running"}
+    assert seen["230"]["volumes"] == {"rootfs": "a:vm-230-disk-0", "mp0": "/data"}
     assert production.differences(seen, seen) == []
     assert len(production.unseen(seen)) == 2
     assert production.differences(seen, seen | {"210": {}}) == ["guest 210 was gone and is {}"]
@@ -349,7 +350,7 @@ def made() -> Plan:
     drilled = {"role": "dns", "drill": {"services": "none", "services_reason": "x"}}
     guests = {
         100: {"role": "golden-template", "drill": {"vmid": 101}}, 200: {"role": "dns"}, 210: drilled, 211: drilled,
-        220: {"role": "infrastructure", "drill": {}}, 230: {"role": "client-data"}, 240: {"role": "dns"},
+        220: {"role": "infrastructure"}, 230: {"role": "client-data"}, 240: {"role": "dns"},
         250: {"role": "dns"}, 300: {"role": "scratch"},
     }  # fmt: skip
     seen = facts(
@@ -386,8 +387,8 @@ def test_every_mandatory_guest_left_out_is_listed_with_the_reason() -> None:
     reasons = {guest.vmid: guest.reason for guest in made().not_covered}
     assert set(reasons) == {200, 220, 230, 240, 250}
     assert "guests.200.drill" in reasons[200]
-    assert "role infrastructure" in reasons[220]
-    assert "containers" in reasons[230]
+    assert "guests.220.drill" in reasons[220]
+    assert "guests.230.drill" in reasons[230]
     assert "hidden" in reasons[240]
     assert "does not exist" in reasons[250]
     assert any(line.startswith("not yet covered  guest 230 (g230)") for line in made().lines())

@@ -45,7 +45,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boot, "AGENT_GRACE", 0.2)
 
 
-@pytest.mark.parametrize("vmid", [100, 200, 210, 220])
+@pytest.mark.parametrize("vmid", [100, 200, 210, 220, 230])
 def test_a_whole_drill_passes_quickly_and_leaves_nothing(ground: Ground, vmid: int) -> None:
     before = time.monotonic()
     with ground.drill(vmid) as drill:

@@ -144,7 +144,8 @@ def test_the_stub_of_our_own_failed_restore_may_be_stopped_and_deleted_and_nothi
         ("POST", "/access/acl", {}),
         ("GET", f"{GUEST}/config", {}),
         ("DELETE", f"{GUEST}/../200", {}),
-        ("POST", "/nodes/pve1/lxc", {"vmid": 201}),
+        ("POST", "/nodes/pve1/lxc/201/clone", {"newid": 201}),
+        ("POST", "/nodes/pve1/lxc/201/vncproxy", {}),
     ],
 )
 def test_calls_outside_the_table_are_refused(claims: Claims, method: str, path: str, params: dict[str, Any]) -> None:

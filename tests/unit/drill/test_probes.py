@@ -14,7 +14,7 @@ from backup_standard.drill import boot, login, network
 from backup_standard.drill.agent import Agent
 from backup_standard.drill.ports import Ran
 from backup_standard.drill.progress import Event, Tail, Throttle, to_file
-from backup_standard.drill.restore import Restored, look
+from backup_standard.drill.restore import look
 from backup_standard.errors import ApiError, ConnectionFailed, LoginRefused, MissingPrivilege, Refused, Untrusted
 from tests.unit.drill.fakedoor import Door
 from tests.unit.drill.test_neutralise import PLAIN, decide
@@ -260,11 +260,10 @@ def test_a_restored_guest_is_looked_at_whatever_its_task_said() -> None:
     decided = decide(protection="1")
     config = PLAIN | dict(decided.overrides)
     del config["protection"]
-    restored = Restored(201, (), None, 1.0, ())
 
     def seen(pending: Sequence[dict[str, Any]] = (), **changes: str) -> list[str]:
         shown = {key: value for key, value in (config | changes).items() if value}
-        return look(Restoring(shown, list(pending)), "pve1", restored, PLAIN, decided)
+        return look(Restoring(shown, list(pending)), "/nodes/pve1/qemu/201", PLAIN, decided)
 
     assert seen() == []
     assert seen(net0="virtio=BC:24:11:8B:C0:D6,bridge=vmbr9,firewall=0")[0].startswith("net0 is 'virtio=BC:24")
