@@ -97,7 +97,7 @@ class EvidenceRun:
     @property
     def folder(self) -> Path:
         """The run folder itself."""
-        return next(path.parent for path in self.base.rglob("verdicts.jsonl"))
+        return next(path.parent for path in self.base.rglob("verdicts.jsonl") if "-drill" in path.parent.name)
 
     def lines(self, name: str) -> list[dict[str, Any]]:
         """The records of a JSON-lines file of the run folder."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 
 from tests.lab.site import PRODUCTION, EvidenceRun, LabUnderTest, run_suite
 
@@ -54,8 +55,23 @@ def test_container_is_listed_as_not_yet_covered(evidence_run: EvidenceRun) -> No
     assert "230" in evidence_run.done.stdout.split("not yet covered", 1)[1].splitlines()[0]
 
 
-def test_audit_alone_reads_and_is_green(lab: LabUnderTest, tmp_path_factory: object) -> None:
+def test_audit_alone_reads_and_takes_the_drills_as_proof(evidence_run: EvidenceRun, lab: LabUnderTest) -> None:
     tasks = {task["upid"] for task in lab.get("/nodes/pve1/tasks", source="all", limit=500)}
-    done = run_suite("--deep", "--run-dir", "reports/lab/test-audit")
+    done = run_suite("--deep", "--run-dir", str(evidence_run.base))
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "reading vzdump-qemu-210-" not in done.stdout, "a passed drill of it is the better proof"
     assert {task["upid"] for task in lab.get("/nodes/pve1/tasks", source="all", limit=500)} == tasks
+
+
+def test_an_archive_is_read_from_end_to_end_on_the_node(lab: LabUnderTest, tmp_path: Path) -> None:
+    processes = lab.node("ps", "-e", "-o", "comm=").count("python3")
+    done = run_suite("--deep-guest", "230", "-k", "newest_archive_is_intact", f"--run-dir={tmp_path}")
+    assert done.returncode == 12, "the others were not read" + done.stdout + done.stderr
+    found = [json.loads(line) for line in next(tmp_path.rglob("verdicts.jsonl")).read_text().splitlines()]
+    assert {(row["subject"].split()[1], row["outcome"]) for row in found} == {
+        ("100", "unknown"), ("200", "unknown"), ("210", "unknown"), ("220", "unknown"), ("230", "pass"),
+    }  # fmt: skip
+    archive = next(row["observed"] for row in found if row["outcome"] == "pass")
+    name = archive["newest_archive"].removeprefix("archive ")
+    assert lab.node("sha256sum", f"/mnt/backup/dump/{name}").split()[0] == archive["sha256"]
+    assert lab.node("ps", "-e", "-o", "comm=").count("python3") == processes, "nothing is left running"

@@ -51,3 +51,9 @@ def test_damaged_archive_fails_its_restore_and_leaves_nothing(healthy: LabUnderT
     rows = {verdict["rule"]: verdict["outcome"] for verdict in outcomes(tmp_path)}
     assert (rows["RST-01"], rows["RST-02"], rows["RST-07"]) == ("fail", "not run", "pass")
     assert (healthy.production(), healthy.volumes()) == (production, volumes)
+
+    read = run_suite("--deep-guest", "210", "-k", "newest_archive_is_intact", f"--run-dir={tmp_path / 'deep'}")
+
+    assert read.returncode == 1, read.stdout + read.stderr
+    assert "FAIL     VER-05  VM 210 (dns)" in read.stdout
+    assert "is damaged: " in read.stdout
