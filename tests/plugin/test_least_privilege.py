@@ -6,22 +6,27 @@ Judged on the lab's site in memory, whose API checks every privilege. Each case 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from backup_standard.audit import next_runs
 from backup_standard.audit.site import Site
 from backup_standard.cli.tokens import audit_token
-from backup_standard.collect import collect, sudoers
+from backup_standard.collect import collect, deep, sudoers
 from backup_standard.inventory.loader import load
 from backup_standard.inventory.schema import Inventory
+from backup_standard.model import Gap
+from backup_standard.model.readings import ArchiveReading
 from backup_standard.standard import RULES
 from backup_standard.standard.privileges import AUDIT, NODE_RULES, Privilege
 from lab.scripted.accounts import NodeAccount
 from lab.scripted.image import new_host_key
 from lab.scripted_ssh import load_key, public_text
 from tests import labinventory, labsite, pveum
+from tests.drillground import NOON
 from tests.judging import Rows, judge
 
 ROLES = ("BackupAudit", "NotificationAudit")
@@ -168,6 +173,36 @@ def test_as_an_account_with_the_sudoers_file_every_verdict_is_roots(
     assert account.refused == []
     assert rows.keys() == sound.keys()
     assert changed(sound, rows) == {}
+
+
+@pytest.fixture
+def noon(lab: labsite.LabSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node's clock far from any nightly run, near which no archive is read."""
+    monkeypatch.setattr(lab.hypervisor.node, "skew", NOON - time.time())
+
+
+@pytest.mark.usefixtures("noon")
+def test_the_account_reads_an_archive_from_end_to_end(lab: labsite.LabSite, account: NodeAccount) -> None:
+    described = inventory(lab, ssh=account.name, key=lab.folder / "audit-key")
+    facts = collect(described)
+    newest = [one.newest_archive.archive for one in Site(described, facts).guests if one.newest_archive]
+    found = deep.read_archives(described, facts, deep.Wish(newest, next_runs.of(facts)), lambda _text: None)
+    assert account.refused == []
+    assert len(found) == 5
+    assert {one.problem if isinstance(one, ArchiveReading) else str(one) for one in found.values()} == {""}
+
+
+@pytest.mark.usefixtures("noon")
+def test_an_archive_that_sudo_does_not_hand_out_proves_nothing(lab: labsite.LabSite, account: NodeAccount) -> None:
+    described = inventory(lab, ssh=account.name, key=lab.folder / "audit-key")
+    facts = collect(described)
+    (newest, *_) = [one.newest_archive.archive for one in Site(described, facts).guests if one.newest_archive]
+    account.sudoers = re.sub(r"    /usr/bin/cat \^-- .*\n", "", account.sudoers)
+    (one,) = deep.read_archives(described, facts, deep.Wish([newest], next_runs.of(facts)), lambda _text: None).values()
+    assert len(account.refused) == 1
+    assert isinstance(one, Gap)
+    assert not one.broken
+    assert "sudo: a password is required" in one.reason
 
 
 def test_a_command_that_sudo_refuses_makes_the_node_unknown_and_is_named(
