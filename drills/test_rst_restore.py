@@ -77,6 +77,20 @@ def test_declared_services_start_within_the_rto(drill: Drill, evidence: Evidence
     assert services.ok, services.message
 
 
+@pytest.mark.whole_group
+@pytest.mark.rule(id="RST-05", level="must", tag="standard")
+def test_application_group_works_from_end_to_end(drill: Drill, evidence: Evidence) -> None:
+    """The guests of an application group, restored beside each other on one isolated network, work together.
+
+    Rationale: each guest may serve by itself, and the application still not, for what one expects of the other.
+    Remedy: look at the named check; log in to guest {drill.plan.vmid} and try the other guest from there
+    """
+    group = drill.step("group")
+    evidence(**group.observed)
+
+    assert group.ok, group.message
+
+
 @pytest.mark.declared("data")
 @pytest.mark.rule(id="RST-06", level="must", tag="added")
 def test_data_is_what_was_backed_up_and_no_older_than_the_rpo(drill: Drill, evidence: Evidence) -> None:

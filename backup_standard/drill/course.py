@@ -79,6 +79,7 @@ class Course:
     restored: restoring.Restored | None = None
     booted: boot.Booted | None = None
     gateway: Gateway | None = None
+    before: Sequence[Course] = ()
     session: Session | None = None
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from backup_standard.drill import production, screen, steps, teardown
@@ -28,6 +28,8 @@ STEPS: Mapping[str, Step] = {
 }
 """The steps before the teardown, in their order; ``data`` only where the inventory declares some."""
 
+GATE = "services"
+"""The step that a guest of a group must have passed before the next is brought up."""
 TEARDOWN = "teardown"
 SCREENS = "artefacts"
 
@@ -38,8 +40,8 @@ class Drill:
     Used as a context manager: whatever happens inside, the temporary guest is torn down and the record written.
     """
 
-    def __init__(self, plan: DrillPlan, tools: Tools) -> None:
-        self.plan, self.tools = plan, tools
+    def __init__(self, plan: DrillPlan, tools: Tools, before: Sequence[Drill] = ()) -> None:
+        self.plan, self.tools, self.before = plan, tools, before
         self.record = DrillRecord(
             guest=plan.vmid, name=plan.name, role=plan.role, kind=plan.kind, vmid=plan.vmid,
             temporary_vmid=plan.temporary_vmid, node=plan.node, archive=plan.archive, class_=tools.class_,
@@ -47,8 +49,8 @@ class Drill:
             run=tools.run, started=dt.datetime.now(dt.UTC),
             rto_seconds=plan.rto.total_seconds() if plan.rto else None,
         )  # fmt: skip
-        self.course = Course(plan, tools, self.record)
-        self._steps = {name: step for name, step in STEPS.items() if name != "data" or plan.settings.data}
+        self.course: Course = Course(plan, tools, self.record, before=[one.course for one in before])
+        self._steps = _steps_of(plan)
         if "data" not in self._steps:
             self.record.not_proven.append(f"the data: guests.{plan.vmid}.drill.data declares none")
         self.remains: list[teardown.Remains] = []
@@ -115,7 +117,7 @@ class Drill:
 
     def _run_up_to(self, name: str) -> None:
         if name not in self._steps:
-            raise NotRun(f"guests.{self.plan.vmid}.drill.data declares no data")
+            raise NotRun(f"{name} is no step of this drill: guest {self.plan.vmid} declares no {name}")
         for step, run in self._steps.items():
             if step not in self.record.steps:
                 self._run(step, run)
@@ -124,8 +126,11 @@ class Drill:
 
     def _run(self, name: str, run: Step) -> None:
         failed = next((step for step in self.record.steps.values() if not step.ok), None)
-        if failed or TEARDOWN in self.record.steps:
-            why = f"{failed.name} failed" if failed else "the temporary guest is gone already"
+        why = "the temporary guest is gone already" if TEARDOWN in self.record.steps else ""
+        if failed:
+            why = failed.message if failed.outcome is Outcome.NOT_RUN else f"{failed.name} failed"
+        why = why or self._not_ready()
+        if why:
             self._note(name, Outcome.NOT_RUN, 0.0, {}, why)
             return
         started = time.monotonic()
@@ -144,6 +149,17 @@ class Drill:
             raise
         else:
             self._note(name, Outcome.OK, time.monotonic() - started, observed, "")
+
+    def _not_ready(self) -> str:
+        """Why a guest of a group may not be brought up yet: one before it does not serve."""
+        for one in self.before if not self.record.steps else ():
+            try:
+                ready = one.step(GATE)
+            except (NotRun, OperatorError) as problem:
+                return f"guest {one.plan.vmid} before it in its group is not ready: {problem}"
+            if not ready.ok:
+                return f"guest {one.plan.vmid} before it in its group is not ready: {ready.message}"
+        return ""
 
     def _note(self, name: str, outcome: Outcome, seconds: float, observed: Observed, message: str) -> None:
         self.record.steps[name] = StepResult(name, outcome, round(seconds, 3), observed, message)
@@ -199,6 +215,17 @@ class Drill:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(taken.png)
             self.record.screenshot = f"{SCREENS}/{path.name}"
+
+
+def _steps_of(plan: DrillPlan) -> dict[str, Step]:
+    """The steps of one drill: data where some is declared, the whole of a group at its last guest."""
+    steps_of: dict[str, Step] = {}
+    for name, step in STEPS.items():
+        if name != "data" or plan.settings.data:
+            steps_of[name] = step
+        if name == GATE and plan.group and plan.group.is_last(plan.vmid):
+            steps_of["group"] = steps.check_group
+    return steps_of
 
 
 def _observed(problem: BaseException) -> dict[str, Any]:

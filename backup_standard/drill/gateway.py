@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backup_standard.drill import isolation, names, node_commands
 from backup_standard.drill.guard import Guard
@@ -20,7 +20,11 @@ from backup_standard.errors import Refused
 
 @dataclass(frozen=True)
 class Gateway:
-    """One guest's gateway on a node. ``address`` has the prefix of the guest's network."""
+    """One guest's gateway on a node. ``address`` has the prefix of the guest's network.
+
+    ``vmid`` is whose bridge and namespace they are: in an application group those of its first guest. ``guest`` is then
+    the guest itself, and ``others`` the ports of the group's guests that are on the bridge already.
+    """
 
     vmid: int
     address: str
@@ -28,6 +32,8 @@ class Gateway:
     shell: Shell
     guard: Guard
     kind: str = "qemu"
+    guest: int | None = None
+    others: Collection[str] = ()
 
     @classmethod
     def of(
@@ -39,6 +45,11 @@ class Gateway:
         if own == network.ip:
             raise Refused(f"guest and gateway of VMID {vmid} would both have the address {own}")
         return cls(vmid, f"{own}/{network.network.prefixlen}", str(network.ip), shell, guard, kind)
+
+    def shared_with(self, vmid: int, guest: str, kind: str, others: Collection[str]) -> Gateway:
+        """The same gateway for a further guest of the group, whose address is ``guest`` (with prefix)."""
+        address = str(ipaddress.ip_interface(guest).ip)
+        return replace(self, guest_address=address, kind=kind, guest=vmid, others=others)
 
     @property
     def namespace(self) -> str:
@@ -57,9 +68,12 @@ class Gateway:
 
     def attach(self, cards: Collection[int]) -> str:
         """Move the running guest's ports over and prove that it shares the bridge with its gateway alone."""
+        guest = self.vmid if self.guest is None else self.guest
         for card in sorted(cards):
-            self._must(node_commands.move_port(self.vmid, card, self.kind))
-        return isolation.prove_alone(self.shell, vmid=self.vmid, cards=cards, kind=self.kind)
+            self._must(node_commands.move_port(guest, card, self.kind, onto=self.vmid))
+        return isolation.prove_alone(
+            self.shell, vmid=guest, cards=cards, kind=self.kind, bridge_of=self.vmid, others=self.others
+        )
 
     def ping(self) -> bool:
         """Whether the guest answers one echo request of the gateway."""

@@ -66,10 +66,11 @@ class Guard:
 
     def permit_command(self, argv: Sequence[str]) -> None:
         """Return when the table of node commands allows this one for a VMID we claimed; Refused otherwise."""
-        vmid = node_commands.vmid_of(argv)
-        if vmid is None:
+        vmids = node_commands.vmids_of(argv)
+        if not vmids:
             raise Refused(f"the command {' '.join(argv)!r} is not among those a drill may run on a node")
-        self.claim_on(vmid)
+        for vmid in sorted(vmids):
+            self.claim_on(vmid)
 
     def claim_on(self, vmid: int) -> Claim:
         """The standing claim that makes a VMID ours; Refused when it is not reserved or not claimed."""

@@ -53,10 +53,17 @@ def _shared(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key}: {value}"
 
 
-def prove_alone(shell: Shell, *, vmid: int, cards: Collection[int], kind: str = "qemu") -> str:
-    """Prove that a running guest shares its drill bridge with its gateway alone; Refused when not."""
-    bridge = names.drill_bridge(vmid)
-    allowed = {names.gateway_port(vmid), *(names.guest_port(vmid, card, kind) for card in cards)}
+def prove_alone(
+    shell: Shell, *, vmid: int, cards: Collection[int], kind: str = "qemu", bridge_of: int | None = None,
+    others: Collection[str] = (),
+) -> str:  # fmt: skip
+    """Prove that a running guest shares its drill bridge with its gateway alone; Refused when not.
+
+    In an application group the bridge is that of the group's first guest, and ``others`` are the ports of its guests.
+    """
+    owner = vmid if bridge_of is None else bridge_of
+    bridge = names.drill_bridge(owner)
+    allowed = {names.gateway_port(owner), *(names.guest_port(vmid, card, kind) for card in cards), *others}
     ports = {str(link["ifname"]) for link in _links(shell, bridge)}
     objections = [f"port {port} is on {bridge}" for port in sorted(ports - allowed)]
     objections += [f"port {port} is missing from {bridge}" for port in sorted(allowed - ports)]

@@ -38,9 +38,10 @@ def make_gateway(vmid: int, address: str) -> tuple[Argv, ...]:
     )
 
 
-def move_port(vmid: int, index: int, kind: str = "qemu") -> Argv:
-    """Move a guest's port from the isolated bridge to the drill's own."""
-    return ("ip", "link", "set", "dev", names.guest_port(vmid, index, kind), "master", names.drill_bridge(vmid))
+def move_port(vmid: int, index: int, kind: str = "qemu", *, onto: int | None = None) -> Argv:
+    """Move a guest's port from the isolated bridge to the drill's own, or to that of its group's first guest."""
+    bridge = names.drill_bridge(vmid if onto is None else onto)
+    return ("ip", "link", "set", "dev", names.guest_port(vmid, index, kind), "master", bridge)
 
 
 def enter(vmid: int, argv: Sequence[str]) -> Argv:
@@ -77,24 +78,25 @@ _SHAPES = tuple(
         r"ip link set dev dg(?P<v>\d+) up",
         rf"ip -n drill(?P<v>\d+) addr add (?P<prefixed>\S+) dev {_CARD}",
         rf"ip -n drill(?P<v>\d+) link set dev (?:{_CARD}|lo) up",
-        r"ip link set dev (?:tap|veth)(?P<v>\d+)i\d+ master db(?P=v)",
+        r"ip link set dev (?:tap|veth)(?P<v>\d+)i\d+ master db(?P<onto>\d+)",
         r"ip link del dev (?:db|dg)(?P<v>\d+)",
         r"ip netns exec drill(?P<v>\d+) ping -c 1 -W 2 -n (?P<address>\S+)",
     )
 )
 
 
-def vmid_of(argv: Sequence[str]) -> int | None:
-    """The temporary VMID that an allowed command acts for; None when the table does not have the command."""
+def vmids_of(argv: Sequence[str]) -> frozenset[int]:
+    """The temporary VMIDs that an allowed command acts for; none when the table does not have the command."""
     if tuple(argv[:2]) == ("pct", "exec"):
-        return int(argv[2]) if len(argv) > _ENTERING and argv[2].isdecimal() and argv[3] == "--" else None
+        whole = len(argv) > _ENTERING and argv[2].isdecimal() and argv[3] == "--"
+        return frozenset({int(argv[2])}) if whole else frozenset()
     if any(re.search(r"\s", part) for part in argv):
-        return None
+        return frozenset()
     for shape in _SHAPES:
         match = shape.fullmatch(" ".join(argv))
         if match and _addresses_are_addresses(match):
-            return int(match["v"])
-    return None
+            return frozenset({int(match["v"]), int(match.groupdict().get("onto") or match["v"])})
+    return frozenset()
 
 
 def _addresses_are_addresses(match: re.Match[str]) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from backup_standard.drill import guestconfig
+from backup_standard.drill.membership import Membership, joined
 from backup_standard.drill.names import Reserved
 from backup_standard.inventory.drills import DrillOfGuest
 from backup_standard.inventory.schema import GuestSection, Inventory
@@ -42,6 +43,7 @@ class DrillPlan:
     template: bool = False
     clone_vmid: int | None = None
     refusal: str = ""
+    group: Membership | None = None
 
     @property
     def estimate(self) -> dt.timedelta:
@@ -104,7 +106,7 @@ def plan_drills(inventory: Inventory, facts: Facts) -> Plan:
         temporary = reserved.by_guest.get(vmid) or next(free, 0)
         clone = next(free, None) if guest.template else None
         drills.append(_drill(inventory, guest, facts, temporary=temporary, clone=clone))
-    return Plan(tuple(drills), tuple(left_out))
+    return Plan(joined(inventory.groups, drills), tuple(left_out))
 
 
 def _left_out(inventory: Inventory, section: GuestSection, guest: Guest | Gap | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 
+from backup_standard.inventory import groups
 from backup_standard.inventory.document import Place
 from backup_standard.inventory.schema import Inventory
 from backup_standard.quantities import say_duration
@@ -18,6 +19,7 @@ def contradictions(inventory: Inventory) -> Iterator[Problem]:
     yield from _temporary_vmids(inventory)
     yield from _range(inventory)
     yield from _drills_have_ground(inventory)
+    yield from groups.contradictions(inventory)
     yield from _weakened(inventory)
     yield from _attestations(inventory)
 

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field
 
 from backup_standard.inventory.drills import DrillOfGuest, DrillSection
 from backup_standard.inventory.fields import Duration, HoldsSecret, SecretRef, Strict, Vmid
+from backup_standard.inventory.groups import GroupSection
 
 Role = Literal["golden-template", "docker-host", "dns", "monitoring", "client-data", "infrastructure", "scratch"]
 MANDATORY_ROLES: frozenset[str] = frozenset(
@@ -153,6 +154,9 @@ class Inventory(Strict):
     nodes: dict[str, NodeSection] = Field(default_factory=dict)
     policy: PolicySection
     guests: dict[Vmid, GuestSection]
+    groups: dict[str, GroupSection] = Field(
+        default_factory=dict, description="applications of several guests, drilled together"
+    )
     drill: DrillSection | None = None
     not_deployed: dict[Role, str] = Field(default_factory=dict)
     attestations: list[Attestation] = Field(default_factory=list)

@@ -10,6 +10,7 @@ pytest_plugins = [
     "backup_standard.plugin.session",
     "backup_standard.plugin.subjects",
     "backup_standard.plugin.order",
+    "backup_standard.plugin.drill_groups",
     "backup_standard.plugin.drill_fixtures",
     "backup_standard.plugin.proofs",
     "backup_standard.plugin.rules",

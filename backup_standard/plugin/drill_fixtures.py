@@ -13,14 +13,16 @@ from typing import Any
 import pytest
 
 from backup_standard.drill import assembly, reap
+from backup_standard.drill.course import Tools
 from backup_standard.drill.engine import Drill
-from backup_standard.drill.plan import NotCovered, Plan, plan_drills
+from backup_standard.drill.plan import DrillPlan, NotCovered, Plan, plan_drills
 from backup_standard.drill.progress import Event, Listener, Tail, Throttle, to_file
 from backup_standard.drill.replay import ReplayedDrill
 from backup_standard.errors import OperatorError
 from backup_standard.evidence.folder import RunFolder
 from backup_standard.hosts import Recorder
 from backup_standard.plugin.drill_choice import MARKERS, chooses, chosen
+from backup_standard.plugin.drill_groups import Standing
 from backup_standard.plugin.proofs import DRILL_KEY
 from backup_standard.plugin.session import Run, as_usage_error, is_worker, run_of
 from backup_standard.plugin.subjects import Missing, NoSubject
@@ -117,7 +119,7 @@ def _has_no_guest(item: pytest.Item) -> bool:
 
 
 @pytest.fixture(scope="session")
-def drill(request: pytest.FixtureRequest) -> Iterator[Drill | ReplayedDrill]:
+def drill(request: pytest.FixtureRequest, standing_drills: Standing) -> Iterator[Drill | ReplayedDrill]:
     """The drill of one guest: steps run when they are asked for; in the end the temporary guest is gone."""
     subject, run = request.param, _drilling(request.config)
     if isinstance(subject, Missing):
@@ -128,11 +130,19 @@ def drill(request: pytest.FixtureRequest) -> Iterator[Drill | ReplayedDrill]:
     if run.replay_of:
         yield ReplayedDrill(plan, run.replay_of.path)
         return
-    tools = assembly.tools(
-        run.inventory, run.site.facts, node=plan.node, folder=run.folder.path, run=run.folder.id,
-        listener=_listener(request.config, run),
-    )  # fmt: skip
-    with closing(tools), Drill(plan, tools) as started:
+
+    def tools_of(one: DrillPlan) -> Tools:
+        return assembly.tools(
+            run.inventory, run.site.facts, node=one.node, folder=run.folder.path, run=run.folder.id,
+            listener=_listener(request.config, run),
+        )  # fmt: skip
+
+    if plan.group:
+        started = standing_drills.drill(plan, request.config.stash[PLAN_KEY], tools_of)
+        request.config.stash[DRILL_KEY] = started
+        yield started
+        return
+    with closing(tools_of(plan)) as tools, Drill(plan, tools) as started:
         request.config.stash[DRILL_KEY] = started
         yield started
 

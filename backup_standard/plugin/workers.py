@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from backup_standard.plugin.drill_groups import together
 from backup_standard.plugin.order import group_of
 from backup_standard.plugin.session import ARGUMENTS, RUN_FOLDER, run_of
 
@@ -18,7 +19,8 @@ class GuestScheduling(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return group_of(nodeid)
+        run = run_of(self.config)
+        return group_of(nodeid, together(run.inventory) if run else {})
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -28,7 +28,13 @@ def test_%s(guest, evidence):
     ],
 )
 def test_items_belong_to_guests(item: str, group: str) -> None:
-    assert group_of(item) == group
+    assert group_of(item, {}) == group
+
+
+def test_guests_of_an_application_group_go_together() -> None:
+    known = {"210": ("group shop", 0), "220": ("group shop", 1)}
+    found = [group_of(f"a.py::test_x[{vmid}]", known) for vmid in (200, 210, 220)]
+    assert found == ["200", "group shop", "group shop"]
 
 
 def test_one_guest_never_spans_workers_and_the_verdicts_are_the_same(project: Project) -> None:

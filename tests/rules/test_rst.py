@@ -17,6 +17,7 @@ ROWS: list[tuple[Callable[..., None], str]] = [
     (rules.test_named_account_logs_in_and_a_wrong_credential_is_refused, "login"),
     (rules.test_network_is_as_at_home_and_production_is_out_of_reach, "network"),
     (rules.test_declared_services_start_within_the_rto, "services"),
+    (rules.test_application_group_works_from_end_to_end, "group"),
     (rules.test_data_is_what_was_backed_up_and_no_older_than_the_rpo, "data"),
     (rules.test_temporary_guest_is_deleted_and_production_is_as_before, "teardown"),
 ]

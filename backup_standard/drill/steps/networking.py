@@ -14,9 +14,10 @@ def check_network(course: Course) -> Observed:
     plan, tools, gateway = course.plan, course.tools, course.gateway
     if gateway is None or plan.settings.address is None:
         raise Refused("without a drill gateway the network cannot be shown")
-    macs = tuple(card["macaddr"].lower() for card in _cards(course).values() if "macaddr" in card)
+    macs = tuple(card["macaddr"].lower() for card in cards_of(course).values() if "macaddr" in card)
     expected = network.Expected(plan.settings.address, gateway.own_address, macs, plan.settings.interface)
-    addresses = {vmid: address for vmid, address in tools.guests.items() if address}
+    neighbours = {one.plan.vmid for one in course.before}
+    addresses = {vmid: address for vmid, address in tools.guests.items() if address and vmid not in neighbours}
     cards = tools.api.get(f"/nodes/{plan.node}/network")
     around = network.Production.around(cards, addresses, plan.settings.address)
     run = course.inside()
@@ -31,7 +32,8 @@ def check_network(course: Course) -> Observed:
         return dict(phase)
 
 
-def _cards(course: Course) -> dict[int, dict[str, str]]:
+def cards_of(course: Course) -> dict[int, dict[str, str]]:
+    """The network cards of the copy, by number."""
     config = course.tools.api.get(f"{course.path}/config")
     return guestconfig.cards({key: str(value) for key, value in config.items()})
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from backup_standard.drill import boot, guestconfig, isolation
+from backup_standard.drill import boot, guestconfig, isolation, names
 from backup_standard.drill.course import Course, Observed
 from backup_standard.drill.gateway import Gateway
 from backup_standard.drill.ports import Ran
 from backup_standard.drill.steps.access import door_of
+from backup_standard.drill.steps.networking import cards_of
 from backup_standard.errors import OperatorError
 from backup_standard.quantities import say_duration
 
@@ -48,11 +49,18 @@ def power_up(course: Course) -> Observed:
 
 
 def make_gateway(course: Course) -> None:
-    """Make the drill gateway where the inventory gives an address and the node may be logged in to."""
+    """Make the drill gateway where the inventory gives an address and the node may be logged in to.
+
+    In an application group the gateway, and with it the network, is that of the first guest.
+    """
     settings, tools = course.plan.settings, course.tools
     if tools.shell is None or settings.address is None:
         why = "no SSH to the node" if tools.shell is None else f"guests.{course.plan.vmid}.drill.address is not set"
         course.record.not_proven.append(f"login and network through a gateway: there is none ({why})")
+        return
+    if course.before and course.before[0].gateway:
+        others = [names.guest_port(one.vmid, card, one.plan.kind) for one in course.before for card in cards_of(one)]
+        course.gateway = course.before[0].gateway.shared_with(course.vmid, settings.address, course.plan.kind, others)
         return
     course.gateway = Gateway.of(
         course.vmid, settings.address, settings.gateway, tools.shell, tools.guard, kind=course.plan.kind

@@ -72,6 +72,27 @@ def test_a_module_about_one_guest_is_judged_with_that_guest_before_its_data(
     assert all(str(row.outcome) == "pass" for row in found if row not in own)
 
 
+def test_an_application_group_is_drilled_in_its_order_and_deleted_at_its_end(
+    ground: Ground, pytester: pytest.Pytester
+) -> None:
+    inventory = ground.reports.parents[1] / "lab.yaml"
+    text = inventory.read_text(encoding="utf-8")
+    group = "groups:\n  shop: {guests: [220, 210], checks: [{guest: 210, connect: '10.0.0.220:9100'}]}\n"
+    inventory.write_text(text.replace("\nguests:\n", f"\n{group}guests:\n"), encoding="utf-8")
+    found = judged(ground, pytester, "-k", "(210 or 220) and RST or (210 or 220) and test_rst", "-n", "2")
+    assert {str(row.outcome) for row in found} == {"pass"}, [row.message for row in found]
+    order = [(row.subject.split()[1], row.rule) for row in found]
+    first = [rule for vmid, rule in order if vmid == "220"]
+    assert first == ["RST-01", "RST-02", "RST-03", "RST-04", "RST-05", "RST-06", "RST-07"]
+    assert order[-2:] == [("210", "RST-07"), ("220", "RST-07")]
+    assert [vmid for vmid, _rule in order[:6]] == ["220"] * 6
+    (whole,) = (row for row in found if "application_group" in row.item)
+    assert (whole.subject, whole.observed["checks"]) == (
+        "VM 210 (dns)", {"guest 210: connect 10.0.0.220:9100": "ok"},
+    )  # fmt: skip
+    assert ground.nothing_left, ground.left_behind
+
+
 def test_the_example_in_the_readme_runs_as_it_stands(ground: Ground, pytester: pytest.Pytester) -> None:
     text = (PROJECT / "drills" / "README.md").read_text(encoding="utf-8")
     example = re.search(r"```python\n(.*?)```", text, re.DOTALL)

@@ -143,5 +143,5 @@ def test_commands_for_a_claimed_container_are_permitted(claims: Claims, argv: tu
     ],
 )
 def test_no_other_command_about_containers_runs_on_a_node(claims: Claims, argv: tuple[str, ...]) -> None:
-    with pytest.raises(Refused, match="not among those a drill may run"):
+    with pytest.raises(Refused, match=r"not among those a drill may run|VMID 230 is not reserved"):
         guard(claims).permit_command(argv)

@@ -82,6 +82,7 @@ def test_the_labs_inventory_says_that_it_is_a_lab() -> None:
         200: 201,
         210: 211,
         220: 221,
+        230: 231,
     }
     assert all(guest.drill.login.user == "drill" for guest in inventory.guests.values() if guest.drill)
 
@@ -94,8 +95,8 @@ def test_the_labs_inventory_says_that_it_is_a_lab() -> None:
             "client: acme",
             "client: acme\nzebra: 1",
             (
-                "acme.yaml:2: zebra: unknown key; known here: client, class, site, api, nodes, policy, guests, drill, "
-                "not_deployed, attestations, waivers"
+                "acme.yaml:2: zebra: unknown key; known here: client, class, site, api, nodes, policy, guests, groups, "
+                "drill, not_deployed, attestations, waivers"
             ),
         ),
         (

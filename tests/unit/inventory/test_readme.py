@@ -8,11 +8,12 @@ import pytest
 
 from backup_standard.inventory.checks import CommandCheck, DataCheck, DnsCheck, HttpCheck, ServiceCheck, SqlCheck
 from backup_standard.inventory.drills import DrillOfGuest, DrillSection
+from backup_standard.inventory.groups import EndToEndCheck, GroupSection
 from backup_standard.inventory.schema import GuestSection, Inventory, NodeSection
 
 README = (Path(__file__).parents[3] / "inventories/README.md").read_text()
 CHECKS = (ServiceCheck, HttpCheck, DnsCheck, SqlCheck, CommandCheck, DataCheck)
-SECTIONS = (Inventory, NodeSection, GuestSection, DrillSection, DrillOfGuest, *CHECKS)
+SECTIONS = (Inventory, NodeSection, GuestSection, DrillSection, DrillOfGuest, *CHECKS, GroupSection, EndToEndCheck)
 
 
 @pytest.mark.parametrize(
