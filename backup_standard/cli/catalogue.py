@@ -48,14 +48,17 @@ _MADE = ("remedy", "renaming")
 
 
 def catalogue(project: Path = PROJECT) -> tuple[Rule, ...]:
-    """Every rule in the order of chapters and ids. OperatorError where the rules' files are not there."""
-    found = {rule.id: rule for pattern in _FILES for path in project.glob(pattern) for rule in _rules_in(path)}
-    if missing := sorted(set(RULES) - set(found)):
+    """Every rule in the order of chapters and ids; a rule of several tests comes several times.
+
+    OperatorError where the rules' files are not there.
+    """
+    found = [rule for pattern in _FILES for path in sorted(project.glob(pattern)) for rule in _rules_in(path)]
+    if missing := sorted(set(RULES) - {rule.id for rule in found}):
         raise OperatorError(
             f"there is no rule {', '.join(missing)}", where=str(project), next_step="run it in the project's own folder"
         )
     order = list(CHAPTERS)
-    return tuple(sorted(found.values(), key=lambda rule: (order.index(chapter_of(rule)), rule.id)))
+    return tuple(sorted(found, key=lambda rule: (order.index(chapter_of(rule)), rule.id)))
 
 
 def chapter_of(rule: Rule) -> str:

@@ -31,7 +31,7 @@ def test_the_catalogue_has_every_rule_with_its_words(capsys: pytest.CaptureFixtu
     assert set(
         re.findall(r"^([A-Z]{3}-\d\d)  (?:must|should), (?:minimum|standard|added)$", text, re.MULTILINE)
     ) == set(RULES)
-    assert text.count("    Why: ") == len(RULES)
+    assert text.count("    Why: ") == len(catalogue()) >= len(RULES)
     assert re.search(r"\{\w+\.\w+\}", text) is None, "a placeholder was left"
 
 
