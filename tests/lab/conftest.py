@@ -7,12 +7,32 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.lab.site import ROOT, EvidenceRun, LabUnderTest, run_lab, run_suite
+from tests.violations import score
 
 pytestmark = pytest.mark.lab
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where the table of seeded violations goes; an audit's report takes it in by --detection."""
+    parser.addoption("--keep-detection", metavar="FILE", help="keep the table of seeded violations")
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print the table of seeded violations and of healthy variants: detects N of N."""
+    reports = [report for key in ("passed", "failed") for report in terminalreporter.stats.get(key, ())]
+    lines = score.lines_in(reports)
+    if not lines:
+        return
+    terminalreporter.section("seeded violations")
+    for row in score.said(lines):
+        terminalreporter.write_line(row)
+    if config.getoption("--keep-detection"):
+        score.write(lines, Path(config.getoption("--keep-detection")), config.rootpath)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
