@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from backup_standard.errors import Unknown
-from backup_standard.model import Archive, DumpFolder, Facts
+from backup_standard.model import Archive, DumpFolder, Facts, Gap
 from backup_standard.model.facts import known
 from backup_standard.model.readings import ArchiveReading, DrilledArchive
 from backup_standard.quantities import say_duration, say_size
@@ -34,8 +34,7 @@ def prove(facts: Facts, archive: Archive, drilled: Iterable[DrilledArchive]) -> 
     read = facts.readings.get(f"{archive.node}/{archive.volid}")
     if isinstance(read, ArchiveReading) and read.problem:
         return _by_reading(read)
-    size = _size(facts, archive)
-    drill = next((one for one in drilled if _same(one, archive, size)), None)
+    drill = next((one for one in drilled if _same(facts, one, archive)), None)
     if drill:
         return Proof(f"drill {drill.run}", dt.datetime.fromisoformat(drill.finished))
     fact = f"whether {archive} is intact"
@@ -58,10 +57,18 @@ def _size(facts: Facts, archive: Archive) -> int | None:
     return file.size if file else archive.size
 
 
-def _same(drill: DrilledArchive, archive: Archive, size: int | None) -> bool:
-    """Whether it is the very file: same name on the same storage, same time, same size; one unknown size is none."""
-    told = (archive.vmid, archive.volid, archive.node, archive.ctime, size)
-    return size is not None and told == (drill.vmid, drill.volid, drill.node, drill.ctime, drill.size)
+def _same(facts: Facts, drill: DrilledArchive, archive: Archive) -> bool:
+    """Whether it is the very file: same name on the same storage, same time, same size; an unknown size is none."""
+    size = _size(facts, archive)
+    told = (archive.vmid, archive.volid, archive.ctime, size)
+    is_there = drill.node == archive.node or _is_shared(facts, archive)
+    return size is not None and is_there and told == (drill.vmid, drill.volid, drill.ctime, drill.size)
+
+
+def _is_shared(facts: Facts, archive: Archive) -> bool:
+    """Whether every node sees the same files on its storage."""
+    storage = None if isinstance(facts.storages, Gap) else facts.storages.get(archive.storage)
+    return storage is not None and storage.shared
 
 
 def _by_reading(read: ArchiveReading) -> Proof:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 import time
 import zoneinfo
 from collections import defaultdict
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from backup_standard.collect import reading, window
+from backup_standard.collect import reading, shapeless, window
 from backup_standard.collect.reader import Reader
 from backup_standard.errors import OperatorError
 from backup_standard.hosts import SshClient, node_client
@@ -54,7 +55,11 @@ def read_archives(
     with Pve.connect(inventory.api, inventory.api.audit_token) as pve, Reader(pve) as reader:
         place = _Place(inventory, facts, wish, tell, recorder, reader)
         with ThreadPoolExecutor(max_workers=_STORAGES, thread_name_prefix="deep") as pool:
-            found = list(pool.map(place.read_all, places.values()))
+            try:
+                found = list(pool.map(place.read_all, places.values()))
+            except BaseException:  # interrupted: what is being read ends as well
+                place.over.set()
+                raise
     return {key: result for results in found for key, result in results.items()}
 
 
@@ -64,7 +69,7 @@ def _storage(facts: Facts, archive: Archive) -> Storage | None:
 
 @dataclass
 class _Place:
-    """Reads the archives of one storage, one after the other."""
+    """Reads the archives of a storage, one after the other. ``over``: nobody waits for them any more."""
 
     inventory: Inventory
     facts: Facts
@@ -72,10 +77,12 @@ class _Place:
     tell: Callable[[str], None]
     recorder: Notes | None
     reader: Reader
+    over: threading.Event = field(default_factory=threading.Event)
 
     def read_all(self, archives: Iterable[Archive]) -> dict[str, Read]:
         """Their readings by "node/volid"."""
-        return {f"{archive.node}/{archive.volid}": self._read(archive) for archive in archives}
+        wanted = (archive for archive in archives if not self.over.is_set())
+        return {f"{archive.node}/{archive.volid}": self._read(archive) for archive in wanted}
 
     def _read(self, archive: Archive) -> Read:
         fact = f"whether {archive} is intact"
@@ -83,6 +90,9 @@ class _Place:
             found = self._begin(archive, fact)
         except OperatorError as problem:
             found = Gap(fact, f"{problem.where}: {problem.what}" if problem.where else problem.what, broken=True)
+        except shapeless.MISSHAPEN as problem:
+            asked = "whether a backup runs: the answer is not understood"
+            found = Gap(fact, f"{asked}: {shapeless.say(problem)}", broken=True)
         self.tell(f"{archive.filename}: {_said(found)}")
         return found
 
@@ -110,7 +120,7 @@ class _Place:
     def _stream(self, client: SshClient, archive: Archive, path: str, size: int, deadline: float) -> Read:
         said = _Progress(archive.filename, size, self.tell)
         said(0)
-        watch = _Watch(lambda: self._running(archive.node))
+        watch = _Watch(lambda: self._running(archive), self.over)
         task = reading.Task(archive, path, size, self.wish.limits, deadline, said, watch)
         return reading.read(client, task, self.recorder)
 
@@ -119,7 +129,7 @@ class _Place:
         now = self._now(archive.node)
         zone = zoneinfo.ZoneInfo(self.inventory.site.timezone)
         reason = window.conflict(self.wish.jobs, now=now, estimate=dt.timedelta(0), say=zone)
-        reason = reason or self._running(archive.node)
+        reason = reason or self._running(archive)
         if reason:
             return reason
         starts = [run for job in self.wish.jobs if job.enabled for run in job.runs if run > now]
@@ -135,21 +145,27 @@ class _Place:
         seen = self.facts.nodes.get(node)
         return time.time() + (seen.skew if isinstance(seen, Node) else 0.0)
 
-    def _running(self, node: str) -> str:
-        """The backup that goes on at a node, in words; "" when none does."""
-        tasks = self.reader.get(f"/nodes/{node}/tasks", source="active", typefilter="vzdump")
-        running = [str(task.get("upid")) for task in tasks if not task.get("endtime")]
-        return f"a backup is running on {node} ({running[0]})" if running else ""
+    def _running(self, archive: Archive) -> str:
+        """The backup that goes on where the archive's storage is, in words; "" when none does."""
+        storage = _storage(self.facts, archive)
+        others = [one.name for one in self.facts.nodes.values() if isinstance(one, Node) and one.online]
+        for node in others if storage and storage.shared else [archive.node]:
+            for task in self.reader.rows(f"/nodes/{node}/tasks", source="active", typefilter="vzdump"):
+                if not task.get("endtime"):
+                    return f"a backup is running on {node} ({task.get('upid')})"
+        return ""
 
 
 class _Watch:
-    """Looks from time to time whether a backup has begun."""
+    """Looks from time to time whether a backup has begun, and whether all is over."""
 
-    def __init__(self, look: Callable[[], str]) -> None:
-        self._look, self._next = look, time.monotonic() + WATCH_EVERY
+    def __init__(self, look: Callable[[], str], over: threading.Event) -> None:
+        self._look, self._over, self._next = look, over, time.monotonic() + WATCH_EVERY
 
     def __call__(self) -> None:
-        """Raise Stop when one has."""
+        """Raise Stop when that is so."""
+        if self._over.is_set():
+            raise reading.Stop("the run was interrupted")
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + WATCH_EVERY

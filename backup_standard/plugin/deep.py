@@ -59,7 +59,7 @@ def _bandwidth(text: str) -> float:
 def is_asked_for(config: pytest.Config) -> bool:
     """Whether the command line asks for readings, and for rules that judge them."""
     asked = config.getoption("--deep") or config.getoption("--deep-guest")
-    return bool(asked) and options.is_audit(config)
+    return bool(asked) and options.is_audit(config) and not config.option.collectonly
 
 
 def with_readings(

@@ -107,6 +107,13 @@ def test_a_drill_of_another_file_proves_nothing(changes: dict[str, Any]) -> None
         judge(read(drilled=(replace(DRILL, **changes),)))
 
 
+def test_on_a_shared_storage_the_node_that_drilled_does_not_matter() -> None:
+    read_ = read(drilled=(replace(DRILL, node="pve2"),))
+    assert not isinstance(read_.storages, Gap)
+    shared = {**read_.storages, b.STORAGE: replace(read_.storages[b.STORAGE], shared=True)}
+    assert judge(replace(read_, storages=shared)).observed["shown_by"].startswith("drill ")
+
+
 def test_a_file_of_unknown_size_is_not_the_drilled_one() -> None:
     unsized = replace(NEWEST, size=None)
     facts = replace(read(drilled=(replace(DRILL, size=0),)), archives={b.KEY: (unsized,)}, dumps={})

@@ -17,7 +17,7 @@ from backup_standard.collect import collect, deep, reading
 from backup_standard.hosts import Recorder
 from backup_standard.inventory.loader import load
 from backup_standard.inventory.schema import Inventory
-from backup_standard.model import Archive, Facts, Gap
+from backup_standard.model import Archive, Facts, Gap, Node
 from backup_standard.model.dumps import DumpFolder
 from backup_standard.model.readings import ArchiveReading
 from tests import archivemaking as make
@@ -184,7 +184,7 @@ def test_what_cannot_end_before_the_next_run_is_not_begun(ground: Ground) -> Non
 
 def test_while_a_backup_runs_nothing_is_read(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     running = [{"upid": "UPID:pve1:0001:vzdump", "starttime": 1}]
-    monkeypatch.setattr(deep.Reader, "get", lambda *_args, **_params: running)
+    monkeypatch.setattr(deep.Reader, "rows", lambda *_args, **_params: running)
     found = ground.read(210)[210]
     assert found.reason == "not begun: a backup is running on pve1 (UPID:pve1:0001:vzdump)"
 
@@ -192,10 +192,53 @@ def test_while_a_backup_runs_nothing_is_read(ground: Ground, monkeypatch: pytest
 def test_a_backup_that_begins_meanwhile_ends_the_reading(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([[], [{"upid": "UPID:x"}]])
     monkeypatch.setattr(deep, "WATCH_EVERY", 0.0)
-    monkeypatch.setattr(deep.Reader, "get", lambda *_args, **_params: next(answers))
+    monkeypatch.setattr(deep.Reader, "rows", lambda *_args, **_params: next(answers))
     found = ground.read(210)[210]
     assert isinstance(found, Gap)
     assert (found.reason, found.broken) == ("aborted: a backup is running on pve1 (UPID:x)", True)
+
+
+def test_an_interrupted_run_ends_what_is_being_read(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    def interrupted(place: Any, archives: Any) -> None:
+        place.over.set()
+        seen.append(place._read(next(iter(archives))))
+        seen.append(type(place).again(place, archives))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(deep._Place, "again", deep._Place.read_all, raising=False)
+    monkeypatch.setattr(deep._Place, "read_all", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ground.read(210)
+    assert seen[0].reason == "aborted: the run was interrupted"
+    assert seen[1] == {}
+
+
+def test_on_a_shared_storage_a_backup_of_any_node_counts(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not isinstance(ground.facts.storages, Gap)
+    storages = dict(ground.facts.storages)
+    storages["backup-hdd"] = replace(storages["backup-hdd"], shared=True)
+    nodes = {**ground.facts.nodes, "pve2": Node("pve2", online=True), "pve3": Node("pve3", online=False)}
+    ground.facts = replace(ground.facts, storages=storages, nodes=nodes)
+    asked: list[str] = []
+
+    def rows(_reader: Any, path: str, **_params: Any) -> list[dict[str, str]]:
+        asked.append(path)
+        return [{"upid": "UPID:y"}] if "pve2" in path else []
+
+    monkeypatch.setattr(deep.Reader, "rows", rows)
+    assert ground.read(210)[210].reason == "not begun: a backup is running on pve2 (UPID:y)"
+    assert asked == ["/nodes/pve1/tasks", "/nodes/pve2/tasks"]
+
+
+def test_an_answer_about_running_backups_that_is_none_is_an_error(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deep.Reader, "get", lambda *_args, **_params: {"html": 1})
+    found = ground.read(210)[210]
+    assert found.broken
+    assert found.reason.startswith("whether a backup runs: the answer is not understood")
 
 
 def test_a_node_without_python_or_zstd_proves_nothing(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
