@@ -81,7 +81,8 @@ class LabUnderTest:
 
     def restores(self) -> list[str]:
         """The VMID of every restore task the node remembers, newest first."""
-        return [task["id"] for task in self.get("/nodes/pve1/tasks", typefilter="qmrestore", source="all", limit=500)]
+        tasks = self.get("/nodes/pve1/tasks", source="all", limit=500)
+        return [task["id"] for task in tasks if task["type"] in {"qmrestore", "vzrestore"}]
 
 
 @dataclass(frozen=True)

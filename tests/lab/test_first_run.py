@@ -10,7 +10,7 @@ from tests.lab.site import PRODUCTION, EvidenceRun, LabUnderTest, run_suite
 
 AUDITED = {"TGT-02", "STO-02", "STO-03", "SCH-01", "RET-01", "CMP-01", "VER-01", "VER-02"}
 DRILLED = {"RST-01", "RST-02", "RST-03", "RST-04", "RST-05", "RST-07"}
-TEMPORARY = {"101", "201", "211", "221"}
+TEMPORARY = {"101", "201", "211", "221", "231"}
 
 
 def test_healthy_lab_is_green(evidence_run: EvidenceRun) -> None:
@@ -31,7 +31,7 @@ def test_two_workers_restore_each_guest_once(evidence_run: EvidenceRun) -> None:
 
 def test_every_drill_logged_in_and_refused_a_wrong_credential(evidence_run: EvidenceRun) -> None:
     drills = evidence_run.lines("drills.jsonl")
-    assert {drill["guest"] for drill in drills} == {100, 200, 210, 220}
+    assert {drill["guest"] for drill in drills} == set(PRODUCTION)
     for drill in drills:
         phases = {phase["name"]: phase for phase in drill["phases"]}
         assert phases["login"]["ok"]
@@ -50,9 +50,13 @@ def test_production_is_exactly_as_before(evidence_run: EvidenceRun) -> None:
     assert evidence_run.before == evidence_run.after
 
 
-def test_container_is_listed_as_not_yet_covered(evidence_run: EvidenceRun) -> None:
-    assert "not yet covered" in evidence_run.done.stdout
-    assert "230" in evidence_run.done.stdout.split("not yet covered", 1)[1].splitlines()[0]
+def test_container_was_entered_by_its_node_and_told_a_boot_of_its_own(evidence_run: EvidenceRun) -> None:
+    (drill,) = [drill for drill in evidence_run.lines("drills.jsonl") if drill["guest"] == 230]
+    boot = next(step for step in drill["steps"] if step["name"] == "boot")
+    assert (drill["kind"], boot["observed"]["answered"]) == ("lxc", "pct exec")
+    assert boot["observed"]["boot_id"].rpartition("/")[2].isdigit()
+    assert drill["screenshot_reason"] == "a container has no screen"
+    assert "not yet covered" not in evidence_run.done.stdout
 
 
 def test_audit_alone_reads_and_takes_the_drills_as_proof(evidence_run: EvidenceRun, lab: LabUnderTest) -> None:
