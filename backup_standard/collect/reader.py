@@ -37,7 +37,7 @@ class Reader:
         self._clients = [pve.again() for _ in range(CONNECTIONS - 1)]
         self._free: queue.LifoQueue[Pve] = queue.LifoQueue()
         for client in (*self._clients, pve):
-            self._free.put(client)
+            self._free.put_nowait(client)
         self._lock = threading.Lock()
         self._silent, self._gone = 0, threading.Event()
 
@@ -122,7 +122,7 @@ class Reader:
                 self._look_for_life(client)
             raise
         finally:
-            self._free.put(client)
+            self._free.put_nowait(client)
         self._silent = 0
         return answer
 
