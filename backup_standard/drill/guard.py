@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backup_standard.drill import guestconfig, names, node_commands
+from backup_standard.drill import guestconfig, names, node_commands, placeholder
 from backup_standard.drill.claims import Claim, Claims
 from backup_standard.drill.ports import Reader
 from backup_standard.errors import OperatorError, Refused
@@ -85,13 +85,18 @@ class Guard:
     def owned(self, node: str, vmid: int, *, kind: str = "qemu", stub_allowed: bool = False) -> Claim:
         """The claim on a guest whose configuration proves that it is ours; Refused otherwise."""
         claim = self.claim_on(vmid)
-        config = self._reader.get(f"{names.guest_path(kind, node, vmid)}/config")
+        config = self.read_config(node, vmid, kind)
         if is_ours(config, claim, stub_allowed=stub_allowed):
             return claim
         raise Refused(
             f"guest {vmid} on {node} is not a drill's: it lacks the tag {names.TAG} or the mark of run {claim.run}",
             next_step=f"look at guest {vmid}; if it is a leftover, delete it by hand",
         )
+
+    def read_config(self, node: str, vmid: int, kind: str = "qemu") -> Mapping[str, Any]:
+        """A guest's configuration as it is now."""
+        config: Mapping[str, Any] = self._reader.get(f"{names.guest_path(kind, node, vmid)}/config")
+        return config
 
 
 def is_ours(config: Mapping[str, Any], claim: Claim, *, stub_allowed: bool = False) -> bool:
@@ -115,20 +120,51 @@ class Row:
     check: Callable[[Guard, Mapping[str, str], Params], None]
 
 
-def _restore(guard: Guard, _where: Mapping[str, str], params: Params) -> None:
+def _restore(guard: Guard, where: Mapping[str, str], params: Params) -> None:
     claim = guard.claim_on(int(params["vmid"]))
-    _only(params, _RESTORE_KEYS, "a restore", cards=True)
-    if claim.upids:
-        raise Refused(
-            f"VMID {claim.vmid} was restored before in this run ({claim.upids[0]}); a restore is never repeated"
-        )
-    if "archive" not in params:
-        raise Refused("a restore without an archive would make a new guest")
     if not is_ours(params, claim):
         raise Refused(
             f"the restore into {claim.vmid} does not carry the tag {names.TAG} and the mark of run {claim.run}"
         )
     _on_ground(guard, params)
+    if "archive" not in params:
+        _make_placeholder(claim, params)
+    elif str(params.get("force", "0")) == "1":
+        _only(params, _RESTORE_KEYS | {"force"}, "a restore", cards=True)
+        _over_own_placeholder(guard, where["node"], claim)
+    else:
+        _only(params, _RESTORE_KEYS, "a restore", cards=True)
+        _never_twice(claim)
+
+
+def _make_placeholder(claim: Claim, params: Params) -> None:
+    if "pool" not in params:
+        raise Refused("a restore without an archive would make a new guest")
+    _only(params, frozenset({"vmid", "pool", "name", "description", "tags", "onboot"}), "an empty guest")
+    _never_twice(claim)
+
+
+def _over_own_placeholder(guard: Guard, node: str, claim: Claim) -> None:
+    """``force`` overwrites a guest: only the empty one that this very claim made, as it shows itself now."""
+    if [task_type(upid) for upid in claim.upids] != [placeholder.MADE_BY]:
+        raise Refused(f"VMID {claim.vmid} may only be overwritten right after this run made it empty")
+    guard.owned(node, claim.vmid)
+    config = guard.read_config(node, claim.vmid)
+    if not placeholder.is_empty(config):
+        extra = ", ".join(sorted(set(config) - placeholder.EMPTY_KEYS))
+        raise Refused(f"guest {claim.vmid} is not empty ({extra}), so it is not overwritten")
+
+
+def _never_twice(claim: Claim) -> None:
+    if claim.upids:
+        raise Refused(
+            f"VMID {claim.vmid} was restored before in this run ({claim.upids[0]}); a restore is never repeated"
+        )
+
+
+def task_type(upid: str) -> str:
+    """The type of a task, from its UPID (upstream: PVE/UPID.pm)."""
+    return upid.split(":")[5] if upid.count(":") > 5 else ""  # noqa: PLR2004 - the fifth colon ends the start time
 
 
 def _restore_container(guard: Guard, _where: Mapping[str, str], params: Params) -> None:

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from backup_standard.drill import assembly, teardown
 from backup_standard.drill.claims import Claim, Claims, standing_under
-from backup_standard.drill.guard import Guard, is_ours, try_config
+from backup_standard.drill.guard import Guard, is_ours, task_type, try_config
 from backup_standard.drill.ports import Reader, Shell, Writer
+from backup_standard.errors import MissingPrivilege
 from backup_standard.inventory.loader import load
 from backup_standard.inventory.schema import Inventory
 from backup_standard.pve import Pve
@@ -27,8 +28,8 @@ LEFTOVERS = 10
 CLOCK_SLACK = 5.0
 """Seconds by which our clock and the node's may drift apart between a claim and the clean-up."""
 
-_RESTORES = {"qemu": "qmrestore", "lxc": "vzrestore"}
-"""The type of task that restores each kind of guest."""
+_MAKERS = {"qemu": ("qmcreate", "qmrestore"), "lxc": ("vzrestore",)}
+"""The types of the tasks that make each kind of guest, in their order."""
 
 Say = Callable[[str], None]
 
@@ -104,25 +105,30 @@ def _show(inventory: Inventory, claim: Claim, say: Say) -> list[str]:
 
 
 def _whose(api: Reader, claim: Claim) -> str:
-    config = try_config(api, claim.node, claim.vmid, claim.kind)
+    try:
+        config = try_config(api, claim.node, claim.vmid, claim.kind)
+    except MissingPrivilege:
+        return " (a guest there that this token does not see is not a drill's: it will not be touched)"
     if config is None or is_ours(config, claim, stub_allowed=True):
         return ""
     return " (the guest there is not a drill's: it will not be touched)"
 
 
 def adopt(api: Reader, claim: Claim, token: str) -> Claim:
-    """The claim with the task that its process could not note any more, where exactly one can be it.
+    """The claim with the tasks that its process could not note any more, where exactly one of its type can be it.
 
-    That is a restore into this VMID, started by this very token after the claim.
+    Those made this VMID or restored into it, and were started by this very token after the claim.
     """
-    if claim.upids:
+    makers = _MAKERS[claim.kind]
+    if [task_type(upid) for upid in claim.upids][-1:] == [makers[-1]]:
         return claim
     ahead = float(api.get(f"/nodes/{claim.node}/time")["time"]) - time.time()
     since = int(claim.at + ahead - CLOCK_SLACK)
     tasks = api.get(f"/nodes/{claim.node}/tasks", source="all", vmid=claim.vmid, since=since)
-    restores = [str(task["upid"]) for task in tasks if task.get("type") == _RESTORES[claim.kind]]
-    mine = [upid for upid in restores if token in upid]
-    return replace(claim, upids=tuple(mine)) if len(mine) == 1 else claim
+    upids = [str(task["upid"]) for task in tasks if token in str(task["upid"])]
+    found = [[upid for upid in upids if task_type(upid) == maker] for maker in makers]
+    alone = [one[0] for one in found if len(one) == 1]
+    return replace(claim, upids=(*claim.upids, *(upid for upid in alone if upid not in claim.upids)))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backup_standard.drill import configuration, guestconfig
+from backup_standard.drill import configuration, guestconfig, placeholder
 from backup_standard.drill.claims import Claims
 from backup_standard.drill.lxc_neutralise import neutralise_container
 from backup_standard.drill.neutralise import Neutralised, neutralise
@@ -63,6 +63,8 @@ def restore(
 ) -> Restored:  # fmt: skip
     """Restore the archive into the claimed temporary VMID. TaskFailed with the log's tail, or what the API refuses.
 
+    With a pool, an empty guest in it is made first and restored over (see :mod:`backup_standard.drill.placeholder`).
+
     Where the call refuses ``template=0``, the archive is restored as a template and a full clone of it is what boots.
     """
     volid = plan.archive.volid if plan.archive else ""
@@ -74,6 +76,9 @@ def restore(
         **decided.overrides,
     }
     path = f"/nodes/{plan.node}/{plan.kind}"
+    if placeholder.is_wanted(plan):
+        placeholder.make(api, claims, plan, decided.overrides)
+        params["force"] = 1
     try:
         upid = str(api.write("POST", path, params))
     except ApiError as refused:

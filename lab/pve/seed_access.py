@@ -9,10 +9,10 @@ from lab.pve.access import Access
 
 AUDIT, DRILL = "audit@pve", "drill@pve"
 TOKEN = "suite"  # noqa: S105 - the token's name
-TEMPORARY = (101, 201, 211, 221, 231, *range(9000, 9100))
 _READ = {"Datastore.Audit", "SDN.Audit", "Sys.Audit", "Sys.Syslog", "VM.Audit"}
 _NOTIFICATIONS = "/mapping/notifications"
-_RESTORE = {"VM.Allocate", "VM.Audit", "VM.Clone", "VM.Console", "VM.PowerMgmt"}
+_CONFIG = {f"VM.Config.{part}" for part in ("CDROM", "Disk", "HWType", "Network", "Options")}
+_RESTORE = {"VM.Allocate", "VM.Audit", "VM.Clone", "VM.Console", "VM.PowerMgmt"} | _CONFIG
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Secrets:
 
 def agent_privileges(access: Access) -> set[str]:
     """Give the privileges that the guest agent asks for in this release."""
-    names = {priv for priv in access.privileges if priv.startswith("VM.GuestAgent.")}
+    names = {"VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted"} & access.privileges
     return names or {"VM.Monitor"}
 
 
@@ -37,8 +37,7 @@ def audit_role(access: Access) -> set[str]:
 
 def drill_role(access: Access) -> set[str]:
     """Give what the driller holds on its temporary guests."""
-    config = {priv for priv in access.privileges if priv.startswith("VM.Config.")}
-    return (_RESTORE | config | agent_privileges(access)) & access.privileges
+    return (_RESTORE | agent_privileges(access)) & access.privileges
 
 
 def seed_access(access: Access, secrets: Secrets, production: Iterable[int]) -> None:
@@ -55,7 +54,6 @@ def seed_access(access: Access, secrets: Secrets, production: Iterable[int]) -> 
     access.add_role("RestoreNode", {"Sys.Audit"})
     lines = [("RestoreNode", "/")]
     lines += [("RestoreSource", f"/vms/{vmid}") for vmid in production]
-    lines += [("RestoreDrill", f"/vms/{vmid}") for vmid in TEMPORARY]
     lines += [("RestoreDrill", "/pool/drill")]
     lines += [("RestoreTarget", f"/storage/{storage}") for storage in ("backup-hdd", "vmdata")]
     lines += [("RestoreBridge", f"/sdn/zones/localnetwork/{bridge}") for bridge in ("vmbr0", "vmbr9")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backup_standard.drill import configuration, names, preflight, production
+from backup_standard.drill import configuration, names, preflight, production, rights
 from backup_standard.drill import restore as restoring
 from backup_standard.drill.course import RESTORE_TIMEOUT, Course, Observed, Wrong
 from backup_standard.errors import OperatorError
@@ -20,6 +20,7 @@ def restore(course: Course) -> Observed:
     record.system = course.dialect.name
     decided = restoring.decide(course.archived, plan, tools.run)
     record.neutralised = [*map(str, decided.changes), *(f"kept: {text}" for text in decided.kept)]
+    rights.require(tools.api, plan, course.archived, decided)
     tools.claims.claim(plan.temporary_vmid, source=plan.vmid, node=plan.node, kind=plan.kind)
     with course.phase("restore") as phase:
         course.restored = done = restoring.restore(

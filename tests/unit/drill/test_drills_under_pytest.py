@@ -56,7 +56,7 @@ def test_every_guest_is_drilled_in_order(ground: Ground, project: pytest.Pyteste
 
 
 def test_a_failed_restore_is_a_failed_row_and_the_rest_reads_not_run(ground: Ground, project: pytest.Pytester) -> None:
-    upid = ground.lab.data("POST", "/nodes/pve1/qemu", "root", vmid=211, name="somebody-elses", memory=64)
+    upid = ground.lab.data("POST", "/nodes/pve1/qemu", "root", vmid=211, name="somebody-elses", memory=64, pool="drill")
     ground.lab.site.tasks.wait(upid)
     done = run(ground, project, "-k", "210")
     assert done.ret == 1
@@ -99,7 +99,7 @@ def test_a_site_where_nothing_can_be_drilled_has_one_red_row(ground: Ground, pro
 
 
 def test_drills_are_replayed_from_their_records_without_the_site(ground: Ground, project: pytest.Pytester) -> None:
-    upid = ground.lab.data("POST", "/nodes/pve1/qemu", "root", vmid=201, name="somebody-elses", memory=64)
+    upid = ground.lab.data("POST", "/nodes/pve1/qemu", "root", vmid=201, name="somebody-elses", memory=64, pool="drill")
     ground.lab.site.tasks.wait(upid)
     run(ground, project, "-k", "200 or 210")
     (drilled,) = runs(ground)

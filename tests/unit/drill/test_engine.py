@@ -311,7 +311,7 @@ def test_a_lost_api_is_an_error_not_a_finding(ground: Ground, monkeypatch: pytes
     with ground.drill(210) as drill:
         real = drill.tools.api.get
 
-        def lost(path: str, **params: object) -> object:
+        def lost(path: str, /, **params: object) -> object:
             if path.endswith("/network"):
                 raise ConnectionFailed("the API is gone")
             return real(path, **params)
@@ -361,7 +361,7 @@ def test_a_guest_that_cannot_be_made_harmless_is_refused_before_anything_is_made
     with ground.drill(210) as drill:
         real = drill.tools.api.get
 
-        def with_passthrough(path: str, **params: object) -> object:
+        def with_passthrough(path: str, /, **params: object) -> object:
             answer = real(path, **params)
             return f"{answer}hostpci0: 0000:01:00.0\n" if path.endswith("extractconfig") else answer
 

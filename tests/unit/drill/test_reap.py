@@ -6,6 +6,7 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -40,15 +41,15 @@ def kill_at_phase(phase: str) -> Callable[[Ground, Drill], None]:
     return arm
 
 
-def kill_in_call(method: str, ending: str, *, before: bool) -> Callable[[Ground, Drill], None]:
+def kill_in_call(method: str, ending: str, *, before: bool, carrying: str = "") -> Callable[[Ground, Drill], None]:
     def arm(_ground: Ground, drill: Drill) -> None:
         write = drill.tools.api.write
 
-        def dying(how: str, path: str, params: object = None) -> object:
-            ours = how == method and path.endswith(ending)
+        def dying(how: str, path: str, params: dict[str, object] | None = None) -> object:
+            ours = how == method and path.endswith(ending) and (not carrying or carrying in (params or {}))
             if ours and before:
                 raise Killed
-            answer = write(how, path, params)  # type: ignore[arg-type]
+            answer = write(how, path, params)
             if ours:
                 raise Killed
             return answer
@@ -66,8 +67,10 @@ def run_whole(drill: Drill) -> None:
 MOMENTS: dict[str, Callable[[Ground, Drill], None]] = {
     **{f"phase {phase}": kill_at_phase(phase) for phase in ("preflight", "restore", "boot", "agent", "login", "network",
                                                              "services", "screen", "teardown")},
-    "before the restore call": kill_in_call("POST", "/qemu", before=True),
-    "after the restore call, before its task is noted": kill_in_call("POST", "/qemu", before=False),
+    "before the empty guest is made": kill_in_call("POST", "/qemu", before=True),
+    "after the call for it, before its task is noted": kill_in_call("POST", "/qemu", before=False),
+    "before the restore call": kill_in_call("POST", "/qemu", before=True, carrying="archive"),
+    "after the restore call, before its task is noted": kill_in_call("POST", "/qemu", before=False, carrying="archive"),
     "before power-on": kill_in_call("POST", "/status/start", before=True),
     "after power-on": kill_in_call("POST", "/status/start", before=False),
     "after the stop": kill_in_call("POST", "/status/stop", before=False),
@@ -100,12 +103,14 @@ def test_a_restore_that_still_runs_is_stopped_and_removed(ground: Ground, *, not
     drill = ground.drill(210)
     wait = drill.tools.api.wait_task
 
-    def killed(_upid: str, **_: object) -> object:
+    def killed(upid: str, **given: Any) -> object:
+        if ":qmcreate:" in upid:
+            return wait(upid, **given)
         raise Killed
 
     drill.tools.api.wait_task = killed  # type: ignore[method-assign, assignment]
     if not noted:
-        kill_in_call("POST", "/qemu", before=False)(ground, drill)
+        kill_in_call("POST", "/qemu", before=False, carrying="archive")(ground, drill)
     with pytest.raises(Killed):
         drill.step("restore")
     drill.tools.api.wait_task = wait  # type: ignore[method-assign]
@@ -160,6 +165,19 @@ def test_a_foreign_guest_on_a_claimed_vmid_is_never_touched(ground: Ground) -> N
     assert 211 in ground.lab.site.guests
     assert done.left
     assert shown.left
+    assert "it will not be touched" in said[0]
+    assert "VM.Audit on /vms/211" in said[1]
+
+
+@pytest.mark.usefixtures("dead_owner")
+def test_a_foreign_guest_that_somebody_put_into_the_pool_is_not_touched_either(ground: Ground) -> None:
+    Claims(ground.reports / "run-1", "run-1").claim(211, source=210, node="pve1")
+    upid = ground.lab.data("POST", "/nodes/pve1/qemu", "root", vmid=211, name="somebody-elses", memory=64, pool="drill")
+    ground.lab.site.tasks.wait(upid)
+    said: list[str] = []
+    reap.sweep(ground.inventory, ground.reports, do_it=False, say=said.append)
+    assert reap.sweep(ground.inventory, ground.reports, do_it=True, say=said.append).left
+    assert 211 in ground.lab.site.guests
     assert "it will not be touched" in said[0]
     assert "is not a drill's" in said[1]
 

@@ -51,7 +51,7 @@ def windows(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Dr
         drill = ground.drill(210)
         get = drill.tools.api.get
 
-        def with_windows(path: str, **params: object) -> object:
+        def with_windows(path: str, /, **params: object) -> object:
             answer = get(path, **params)
             if path.endswith("extractconfig"):
                 return f"{answer}ostype: win11\n"
