@@ -61,8 +61,9 @@ def parse_document(text: str, *, name: str) -> Document:
         where = f"{name}:{mark.line + 1}" if mark else name
         raise InventoryError(f"this is not YAML: {problem.problem}", where=where, next_step=_YAML_CURE) from None
     except YAMLError as problem:
-        first = str(problem).splitlines()[0]
-        raise InventoryError(f"this is not YAML: {first}", where=name, next_step=_YAML_CURE) from None
+        first, position = str(problem).splitlines()[0], getattr(problem, "position", None)
+        where = f"{name}:{text.count(chr(10), 0, position) + 1}" if isinstance(position, int) else name
+        raise InventoryError(f"this is not YAML: {first}", where=where, next_step=_YAML_CURE) from None
     document = Document(data=None)
     if root is not None:
         document.data = _Builder(yaml, document).build(root, ())

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from backup_standard.inventory.checks import DataCheck, ServiceCheck
-from backup_standard.inventory.fields import Duration, HoldsSecret, SecretRef, Strict, Vmid
+from backup_standard.inventory.fields import Address, Duration, HoldsSecret, Interface, SecretRef, Strict, Vmid
 
 
 class Login(HoldsSecret):
@@ -40,8 +40,8 @@ class DrillOfGuest(Strict):
 
     vmid: Vmid | None = Field(default=None, description="temporary VMID; default: the next free one of the range")
     login: Login | None = None
-    address: str | None = Field(default=None, description="the guest's address with prefix, 10.0.0.20/24")
-    gateway: str | None = Field(
+    address: Interface | None = Field(default=None, description="the guest's address with prefix, 10.0.0.20/24")
+    gateway: Address | None = Field(
         default=None, description="its production gateway; the drill gateway takes this address"
     )
     interface: str | None = Field(default=None, description="expected interface name, for example eth0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import re
 from typing import Annotated
 
@@ -28,6 +29,26 @@ def _reference(value: str) -> str:
 
 
 SecretRef = Annotated[str, AfterValidator(_reference)]
+
+
+def _interface(value: str) -> str:
+    try:
+        ipaddress.ip_interface(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is no address with prefix; write it as 10.0.0.20/24") from None
+    return value
+
+
+def _address(value: str) -> str:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is no address; write it as 10.0.0.1, without a prefix") from None
+    return value
+
+
+Interface = Annotated[str, AfterValidator(_interface)]
+Address = Annotated[str, AfterValidator(_address)]
 
 
 class Strict(BaseModel):

@@ -20,13 +20,18 @@ _SECRET_KEYS = ("secret", "password")
 def problems(failure: ValidationError, data: Any) -> list[tuple[Place, str]]:
     """Every error of the failure as (place, text), in the order pydantic found them, without echoes of one cause."""
     found: dict[Place, str] = {}
+    echoes: dict[Place, str] = {}
     for error in failure.errors(include_url=False):
         place, key_itself = _place(error["loc"], data)
         echo = error["type"] == "literal_error" and not isinstance(error["input"], str | int)
-        if place in found or echo:
-            continue
-        found[place] = _key_text(error, place) if key_itself else _text(error, place)
-    return list(found.items())
+        text = _key_text(error, place) if key_itself else _text(error, place)
+        (echoes if echo else found).setdefault(place, text)
+    return list((found | {place: text for place, text in echoes.items() if not _told_within(place, found)}).items())
+
+
+def _told_within(place: Place, found: Iterable[Place]) -> bool:
+    """Whether an error at that place, or of something in it, is told already."""
+    return any(other[: len(place)] == place for other in found)
 
 
 def _place(location: tuple[str | int, ...], data: Any) -> tuple[Place, bool]:
@@ -84,7 +89,8 @@ def _unknown_key(place: Place) -> str:
 
 def _not_one_of(value: Any, known: list[str]) -> str:
     near = difflib.get_close_matches(str(value), known, n=1)
-    return f"{value!r} is not one of {', '.join(known)}" + (f"; did you mean {near[0]}?" if near else "")
+    shown = repr(value) if isinstance(value, str | int | float) else _shown(value, ())
+    return f"{shown} is not one of {', '.join(known)}" + (f"; did you mean {near[0]}?" if near else "")
 
 
 _WANTED = {

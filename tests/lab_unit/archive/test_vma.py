@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.archive import (
@@ -129,6 +129,7 @@ SOME = [bytes(4096), b"a" * 4096, b"\0" * 4095 + b"z", bytes(65536), b"tail", b"
 PIECES = st.lists(st.sampled_from(SOME), max_size=40)
 
 
+@settings(deadline=None)
 @given(PIECES, PIECES)
 def test_what_is_written_is_read_back(first: list[bytes], second: list[bytes]) -> None:
     contents = {"drive-scsi0": b"".join(first), "drive-virtio1": b"".join(second)}

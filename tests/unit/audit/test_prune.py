@@ -8,7 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backup_standard.audit import prune
@@ -100,21 +100,25 @@ def test_recorded_dry_runs(vector: dict[str, object]) -> None:
 
 
 KEEPS = st.dictionaries(st.sampled_from(prune.RULES), st.integers(0, 5))
+UNHURRIED = settings(deadline=None)  # a busy machine is no defect
 TIMES = st.lists(st.integers(1_700_000_000, 1_800_000_000), min_size=1, max_size=40, unique=True)
 
 
+@UNHURRIED
 @given(TIMES, KEEPS)
 def test_the_newest_is_always_kept(times: list[int], keep: dict[str, int]) -> None:
     found = dict(zip(times, marks([Point(one) for one in times], keep, BERLIN), strict=True))
     assert found[max(times)] is Mark.KEEP
 
 
+@UNHURRIED
 @given(TIMES, KEEPS)
 def test_no_more_are_kept_than_the_counts_add_up_to(times: list[int], keep: dict[str, int]) -> None:
     kept = marks([Point(one) for one in times], keep, BERLIN).count(Mark.KEEP)
     assert prune.keeps_all(keep) or kept <= sum(keep.values())
 
 
+@UNHURRIED
 @given(TIMES, st.integers(1, 10))
 def test_keep_last_keeps_the_newest_n(times: list[int], count: int) -> None:
     found = marks([Point(one) for one in times], {"keep-last": count}, BERLIN)
@@ -122,6 +126,7 @@ def test_keep_last_keeps_the_newest_n(times: list[int], count: int) -> None:
     assert kept == set(sorted(times)[-count:])
 
 
+@UNHURRIED
 @given(TIMES, KEEPS, st.randoms())
 def test_the_order_of_listing_does_not_matter(times: list[int], keep: dict[str, int], random: object) -> None:
     shuffled = list(times)
@@ -130,6 +135,7 @@ def test_the_order_of_listing_does_not_matter(times: list[int], keep: dict[str, 
     assert first == dict(zip(shuffled, marks([Point(one) for one in shuffled], keep, BERLIN), strict=True))
 
 
+@UNHURRIED
 @given(TIMES, KEEPS, TIMES)
 def test_protected_archives_change_nothing_for_the_others(
     times: list[int], keep: dict[str, int], more: list[int]
