@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from backup_standard.drill.ports import Ran
+from backup_standard.drill.tls import Stream
 from backup_standard.errors import ConnectionFailed
 from backup_standard.hosts import Recorder, SshClient, guest_client, guest_host
 from backup_standard.hosts.ssh import Account
@@ -75,6 +76,11 @@ class GatewayPorts:
         if not answer:
             raise ConnectionFailed(f"port {port} of the guest does not answer the gateway")
         return answer
+
+    def open(self, port: int) -> Stream:
+        """A connection to a TCP port of the guest from the gateway."""
+        channel: Stream = self.node.open(shlex.join(self._socat(port)))
+        return channel
 
     def is_open(self, port: int) -> bool:
         """Whether a connection to the port succeeds."""

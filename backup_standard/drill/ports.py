@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from backup_standard.drill.tls import Stream
 from backup_standard.pve import TaskResult
 
 
@@ -122,6 +123,10 @@ class Ports(Protocol):
 
     def is_open(self, port: int) -> bool:
         """Whether a TCP port of the guest accepts a connection from the gateway."""
+        ...
+
+    def open(self, port: int) -> Stream:
+        """A connection to a TCP port, for a caller that talks to it and closes it; it ends when nobody is there."""
         ...
 
 

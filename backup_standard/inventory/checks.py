@@ -29,11 +29,11 @@ Pattern = Annotated[str, AfterValidator(_pattern)]
 def _url(value: str) -> str:
     try:
         url = urlsplit(value)
-        whole = url.scheme == "http" and url.hostname and url.port != 0
+        whole = url.scheme in {"http", "https"} and url.hostname and url.port != 0
     except ValueError:
         whole = False
     if not whole:
-        raise ValueError(f"{value!r} is not a URL that the gateway can ask; write http://HOST[:PORT]/PATH")
+        raise ValueError(f"{value!r} is not a URL that the gateway can ask; write https://HOST[:PORT]/PATH")
     return value
 
 
@@ -47,9 +47,25 @@ def _ip(value: str) -> str:
 class HttpCheck(Strict):
     """An HTTP request to the guest itself."""
 
-    url: Annotated[str, AfterValidator(_url)] = Field(description="http://HOST[:PORT]/PATH; HOST is sent, not resolved")
+    url: Annotated[str, AfterValidator(_url)] = Field(
+        description="http or https://HOST[:PORT]/PATH; HOST is what the certificate is for, and not resolved"
+    )
     status: int = 200
     body: str | None = Field(default=None, description="text that the body contains")
+    ca: str | None = Field(default=None, description="https: file of the CA; default: the CAs of this machine")
+    fingerprint: str | None = Field(
+        default=None,
+        pattern=r"^([0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}$",
+        description="https: SHA-256 of the certificate, AB:CD:… (32 pairs), instead of a CA",
+    )
+
+    @model_validator(mode="after")
+    def _trust_is_for_tls(self) -> HttpCheck:
+        if (self.ca or self.fingerprint) and not self.url.startswith("https:"):
+            raise ValueError("ca and fingerprint say which certificate is trusted; they stand beside an https:// url")
+        if self.ca and self.fingerprint:
+            raise ValueError("give ca or fingerprint, not both")
+        return self
 
 
 class DnsCheck(Strict):
