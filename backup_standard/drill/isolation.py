@@ -33,8 +33,8 @@ def prove(
         if card.get("bridge") != bridge
     ]
     if kind == "lxc":
-        objections += [f"{text} of guest {vmid} reaches into the node" for text in _shared(config)]
-        proven.append("configuration: no folder, device, hook or raw setting of the node")
+        objections += [f"{text} of guest {vmid} is not its own" for text in _shared(config, vmid)]
+        proven.append("configuration: no folder, device, hook or raw setting of the node, no volume of another guest")
     proven.append(f"configuration: {len(cards)} network card(s) of guest {vmid}, all on {bridge}")
     if objections:
         raise Refused(
@@ -45,11 +45,12 @@ def prove(
     return {"bridge": bridge, "proven": proven, "checked_on_node": shell is not None}
 
 
-def _shared(config: Mapping[str, Any]) -> Iterator[str]:
-    """The keys of a container that give it something of its node (upstream: pct.conf(5))."""
+def _shared(config: Mapping[str, Any], vmid: int) -> Iterator[str]:
+    """The keys of a container that give it something of its node or of another guest (upstream: pct.conf(5))."""
+    own = re.compile(rf"(?:volume=)?[\w.-]+:(?:{vmid}/)?(?:vm|subvol)-{vmid}-[^,]*(?:,.*)?")
     for key, value in config.items():
-        bound = re.fullmatch(r"rootfs|mp\d+", key) and str(value).removeprefix("volume=").startswith("/")
-        if bound or key in {"lxc", "hookscript"} or key.startswith("lxc.") or re.fullmatch(r"dev\d+", key):
+        foreign = re.fullmatch(r"rootfs|mp\d+", key) and not own.fullmatch(str(value))
+        if foreign or key in {"lxc", "hookscript"} or key.startswith("lxc.") or re.fullmatch(r"dev\d+", key):
             yield f"{key}: {value}"
 
 

@@ -111,7 +111,7 @@ def test_a_copy_that_came_back_with_more_than_asked_for_is_not_started(ground: G
         ground.lab.site.guests[231].config["lxc.mount.entry"] = "/data data none bind 0 0"
         started = drill.step("boot")
         assert "lxc: [['lxc.mount.entry'" in started.message
-        assert "reaches into the node" in started.message
+        assert "is not its own" in started.message
         assert not ground.lab.hypervisor.is_running(231)
     assert ground.nothing_left, ground.left_behind
 
@@ -224,7 +224,10 @@ def test_programs_as_root_are_told_once_and_take_no_input() -> None:
     "config",
     [
         {"mp0": "/data,mp=/data"}, {"mp3": "volume=/dev/sdb1,mp=/x"}, {"rootfs": "/tank/230"}, {"dev0": "/dev/kvm"},
-        {"hookscript": "local:snippets/x"}, {"lxc": [["lxc.idmap", "u 0 100000 65536"]]},
+        {"mp1": "vmdata:vm-230-disk-1,mp=/x"}, {"mp2": "local:230/vm-230-disk-0.raw,mp=/x"},
+        {"rootfs": "zfs:subvol-2310-disk-0"},
+        {"mp2": "local:snippets/../vm-231-disk-0,mp=/x:y"}, {"hookscript": "local:snippets/x"},
+        {"lxc": [["lxc.idmap", "u 0 100000 65536"]]},
     ],
 )  # fmt: skip
 def test_isolation_is_not_proven_while_a_container_shares_something_with_its_node(config: dict[str, Any]) -> None:
@@ -235,6 +238,14 @@ def test_isolation_is_not_proven_while_a_container_shares_something_with_its_nod
             assert path == f"{names.guest_path('lxc', 'pve1', 231)}/config"
             return {"net0": "name=eth0,bridge=vmbr9", "rootfs": "vmdata:vm-231-disk-0", **config}
 
-    with pytest.raises(Refused, match=r"reaches into the node") as refused:
+    with pytest.raises(Refused, match="is not its own") as refused:
         isolation.prove(Api(), None, node="pve1", bridge="vmbr9", vmid=231, reserved=(231,), kind="lxc")
     assert next(iter(config)) in json.dumps(str(refused.value))
+
+
+@pytest.mark.parametrize(
+    "volume",
+    ["vmdata:vm-231-disk-0", "local:231/vm-231-disk-0.raw,size=1G", "zfs:subvol-231-disk-0", "volume=x:vm-231-disk-1"],
+)
+def test_a_volume_of_its_own_is_no_objection_whatever_the_storage(volume: str) -> None:
+    assert list(isolation._shared({"mp0": volume, "memory": 512, "net0": "name=eth0"}, 231)) == []
