@@ -15,7 +15,9 @@ from typing import Any
 from backup_standard.errors import OperatorError
 
 SCHEMA = "backup-standard/detection/1"
-_CODE = ("backup_standard", "tests_infra")
+NAME = "detection.json"
+"""The table in a folder of a run."""
+_LIBRARY, _RULES = Path(__file__).resolve().parents[1], "tests_infra"
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,11 @@ class Detection:
 
 
 def made_with(root: Path) -> str:
-    """A digest of the library and the rules below a project's root."""
+    """A digest of this library and of the rules below a project's root."""
     digest = hashlib.sha256()
-    for folder in _CODE:
-        for path in sorted((root / folder).rglob("*.py")):
-            digest.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
+    for folder in (_LIBRARY, root / _RULES):
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(f"{folder.name}/{path.relative_to(folder)}\n".encode() + path.read_bytes())
     return digest.hexdigest()
 
 

@@ -14,7 +14,7 @@ from backup_standard.evidence.recorded import facts_of, judged
 from backup_standard.evidence.summary import Summary
 from backup_standard.evidence.verdicts import Outcome, reconcile
 from backup_standard.inventory.schema import Inventory
-from backup_standard.report import drills, forecast, rights, rules
+from backup_standard.report import detects, drills, forecast, rights, rules
 from backup_standard.report.fragments import moment, pairs, section, table, text
 
 STYLE = Path(__file__).with_name("style.css")
@@ -79,6 +79,7 @@ def body(folder: RunFolder) -> str:
             section("Every rule", rules.every_rule(rows), "rules"),
             section("Rights and logins that are missing", rights.missing(run), "rights"),
             section("What could not be seen", _gaps(run), "gaps"),
+            section("What these rules detect", detects.overview(folder.path, zone), "detects"),
             section("How to read the outcomes", pairs({str(key): said for key, said in _LEGEND.items()}), "legend"),
             _signature(),
         )

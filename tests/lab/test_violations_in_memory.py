@@ -60,10 +60,13 @@ def red(rows: Rows) -> dict[tuple[str, str], Row]:
 
 
 def check(site: Reading, case: Case, note: Note, *, is_healthy: bool) -> None:
-    with seeded(site.lab, case.seed):
-        found = changed(site.before, site.rows(case))
-    told = score.line(case.name, where="memory", expected=case.expected, found=found, healthy=is_healthy)
-    note(score.KEY, told)
+    found = score.NOT_JUDGED
+    try:
+        with seeded(site.lab, case.seed):
+            found = changed(site.before, site.rows(case))
+    finally:
+        told = score.line(case.name, where="memory", expected=case.expected, found=found, healthy=is_healthy)
+        note(score.KEY, told)
     assert set(found) == case.expected, found
     assert case.says in str(found), found
 

@@ -12,6 +12,8 @@ from backup_standard.evidence.detection import SCHEMA, made_with
 
 KEY = "violation"
 """The name under which a case's line travels in a report's user properties."""
+NOT_JUDGED: Mapping[str, list[str]] = {"not judged": []}
+"""What a case shows whose audit did not come about: it counts, as wrong."""
 
 
 def line(name: str, *, where: str, expected: Iterable[str], found: Iterable[str], healthy: bool) -> dict[str, Any]:
