@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from backup_standard.drill import groups
+from backup_standard.drill import groups, reap
+from backup_standard.drill.claims import Owner
 from backup_standard.drill.engine import STEPS, Drill
 from backup_standard.drill.node_commands import vmids_of
 from backup_standard.drill.plan import plan_drills
@@ -112,6 +115,19 @@ def test_a_port_moves_to_another_guests_bridge_only_when_both_are_claimed(ground
     first.tools.guard.permit_command(move)
     with pytest.raises(Refused, match="VMID 200 is not reserved"):
         first.tools.guard.permit_command((*move[:4], "tap200i0", *move[5:]))
+
+
+def test_what_a_killed_group_left_is_swept_up(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    child = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    owner = Owner.this_process()
+    monkeypatch.setattr(Owner, "this_process", classmethod(lambda _cls: Owner(owner.host, int(child.stdout), 1)))
+    _first, last = grouping(ground)
+    assert last.step("boot").ok, "both copies run, on one bridge"
+    said: list[str] = []
+    swept = reap.sweep(ground.inventory, ground.reports, do_it=True, say=said.append)
+    assert swept.left == (), said
+    assert len(swept.found) == 2
+    assert ground.nothing_left, ground.left_behind
 
 
 def judge(check: dict[str, Any], ran: Ran | Exception) -> str:
