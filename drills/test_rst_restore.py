@@ -12,6 +12,7 @@ from backup_standard.drill.engine import Drill
 from backup_standard.evidence.notes import Evidence
 
 
+@pytest.mark.restore_point("newest")
 @pytest.mark.rule(id="RST-01", level="must", tag="minimum")
 def test_newest_archive_restores_into_a_temporary_vmid(drill: Drill, evidence: Evidence) -> None:
     """The newest archive restores into a temporary VMID, isolated from production.
@@ -21,6 +22,20 @@ def test_newest_archive_restores_into_a_temporary_vmid(drill: Drill, evidence: E
     """
     restore = drill.step("restore")
     evidence(**restore.observed)
+
+    assert restore.ok, restore.message
+
+
+@pytest.mark.restore_point("other")
+@pytest.mark.rule(id="RST-08", level="should", tag="added")
+def test_another_restore_point_than_the_newest_restores_as_well(drill: Drill, evidence: Evidence) -> None:
+    """An older archive, chosen by the operator, restores into a temporary VMID: an extra drill, no substitute.
+
+    Rationale: what was damaged unnoticed is needed from before the damage; that the newest archive restores is RST-01.
+    Remedy: pvesm list {drill.plan.archive.storage} --vmid {drill.plan.vmid}
+    """
+    restore = drill.step("restore")
+    evidence(restore_point=drill.plan.point, **restore.observed)
 
     assert restore.ok, restore.message
 

@@ -148,6 +148,10 @@ class Hypervisor(Protocol):
         """The node this machinery belongs to."""
         ...
 
+    def meminfo(self) -> str:
+        """/proc/meminfo of the machine that the guests run on; "" where the node itself shows it."""
+        ...
+
     # volumes: named as Proxmox names them, "storage:volname"; sizes in bytes
     def allocate(self, volid: str, size: int, like: str | None = None) -> None:
         """Make a new volume of zeros (or a copy of ``like``). HypervisorError when there is no room."""

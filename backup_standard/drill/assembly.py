@@ -7,6 +7,7 @@ from pathlib import Path
 
 import websocket
 
+from backup_standard.drill.choices import USUAL, Choices
 from backup_standard.drill.claims import Claim, Claims
 from backup_standard.drill.course import Tools
 from backup_standard.drill.door import run_on
@@ -61,13 +62,20 @@ def node_shell(inventory: Inventory, node: str) -> tuple[SshClient | None, Shell
     return client, lambda argv: run_on(client, argv)
 
 
+def surroundings(inventory: Inventory, facts: Facts) -> Surroundings:
+    """What the facts say of the site around a drill."""
+    jobs = facts.jobs if isinstance(facts.jobs, dict) else {}
+    return Surroundings(tuple(jobs.values()), inventory.site.timezone)
+
+
 def tools(
     inventory: Inventory, facts: Facts, *, node: str, folder: Path, run: str, listener: Listener,
+    choices: Choices = USUAL,
 ) -> Tools:  # fmt: skip
     """Everything a drill on one node works with. Connects nowhere yet."""
     claims = Claims(folder, run)
     api, guard = writer(inventory, claims)
-    client, shell = node_shell(inventory, node)
+    client, shell = node_shell(inventory, node) if choices.gateway else (None, None)
 
     def closing() -> None:
         guard.close()
@@ -75,12 +83,11 @@ def tools(
         if client:
             client.close()
 
-    jobs = facts.jobs if isinstance(facts.jobs, dict) else {}
     return Tools(
         api=api,
         guard=guard,
         claims=claims,
-        surroundings=Surroundings(tuple(jobs.values()), inventory.site.timezone),
+        surroundings=surroundings(inventory, facts),
         guests={vmid: guest.drill.address if guest.drill else None for vmid, guest in inventory.guests.items()},
         folder=folder,
         run=run,
@@ -90,6 +97,7 @@ def tools(
         node=client,
         shell=shell,
         close=closing,
+        choices=choices,
     )
 
 

@@ -47,7 +47,8 @@ class Owner:
 class Claim:
     """A temporary VMID taken by a run, with the tasks started for it so far.
 
-    ``at`` is epoch seconds (our clock), ``kind`` what is restored there: "qemu" or "lxc".
+    ``at`` is epoch seconds (our clock), ``kind`` what is restored there: "qemu" or "lxc"; ``kept``: left standing for a
+    person to look at.
     """
 
     run: str
@@ -59,6 +60,7 @@ class Claim:
     upids: tuple[str, ...] = ()
     folder: Path = Path()
     kind: str = "qemu"
+    kept: bool = False
 
     def __str__(self) -> str:
         return f"VMID {self.vmid} on {self.node} (copy of guest {self.source}, run {self.run})"
@@ -91,6 +93,10 @@ class Claims:
     def add_task(self, vmid: int, upid: str) -> None:
         """Note a task started for a claimed VMID."""
         self._append(event="task", vmid=vmid, upid=upid)
+
+    def keep(self, vmid: int) -> None:
+        """Note that a copy is left standing on purpose: only a person's word removes it."""
+        self._append(event="kept", vmid=vmid)
 
     def release(self, vmid: int) -> None:
         """Give a VMID back: everything of it was verified gone."""
@@ -144,6 +150,8 @@ def _apply(claims: dict[int, Claim], entry: dict[str, Any], folder: Path) -> Non
         claims[vmid] = Claim(entry["run"], vmid, *where)
     elif entry["event"] == "task" and vmid in claims:
         claims[vmid] = replace(claims[vmid], upids=(*claims[vmid].upids, entry["upid"]))
+    elif entry["event"] == "kept" and vmid in claims:
+        claims[vmid] = replace(claims[vmid], kept=True)
     elif entry["event"] == "released":
         claims.pop(vmid, None)
 

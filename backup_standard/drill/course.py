@@ -13,6 +13,7 @@ from backup_standard import waiting
 from backup_standard.drill import boot, login, names, network
 from backup_standard.drill import restore as restoring
 from backup_standard.drill.agent import Agent
+from backup_standard.drill.choices import USUAL, Choices
 from backup_standard.drill.claims import Claims
 from backup_standard.drill.container import IN_CONTAINER, ContainerShell
 from backup_standard.drill.dialect import Dialect, is_windows
@@ -44,6 +45,10 @@ class Wrong(Exception):
         self.observed = observed
 
 
+class Unproven(Exception):
+    """What a step is about could not be shown this way, by an operator's choice; the drill goes on without it."""
+
+
 FINDINGS = (Wrong, OperatorError, boot.NotBooted, login.LoginFailed, network.NetworkFailed, waiting.NotReady)
 """What makes a step fail, as opposed to a fault of the suite."""
 
@@ -65,6 +70,7 @@ class Tools:
     node: SshClient | None = None
     shell: Shell | None = None
     close: Callable[[], None] = lambda: None
+    choices: Choices = USUAL
 
 
 @dataclass

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
-from backup_standard.drill import production, screen, steps, teardown
+from backup_standard.drill import keeping, production, screen, steps, teardown
 from backup_standard.drill.agent_door import AgentSession
-from backup_standard.drill.course import FINDINGS, Course, Observed, Tools, Wrong
+from backup_standard.drill.course import FINDINGS, Course, Observed, Tools, Unproven, Wrong
 from backup_standard.drill.door import SshSession
 from backup_standard.drill.plan import DrillPlan
 from backup_standard.drill.record import DrillRecord, Outcome, StepResult
-from backup_standard.errors import ConnectionFailed, NotRun, OperatorError
+from backup_standard.errors import ConnectionFailed, NotRun, OperatorError, Unknown
 from backup_standard.hosts import Recorder, agent_host
 
 Step = Callable[[Course], Observed]
@@ -48,6 +48,7 @@ class Drill:
             disk_bytes=plan.disk_bytes or None,
             run=tools.run, started=dt.datetime.now(dt.UTC),
             rto_seconds=plan.rto.total_seconds() if plan.rto else None,
+            restore_point=plan.point, is_newest=plan.is_newest,
         )  # fmt: skip
         self.course: Course = Course(plan, tools, self.record, before=[one.course for one in before])
         self._steps = _steps_of(plan)
@@ -76,6 +77,8 @@ class Drill:
             raise NotRun(f"{name} of guest {self.plan.vmid} was not run: {result.message}")
         if result.outcome is Outcome.ERROR:
             raise self._problems[name]
+        if result.outcome is Outcome.UNPROVEN:
+            raise Unknown(name, reason=result.message)
         return result
 
     def host(self, recorder: Recorder | None = None) -> Any:
@@ -125,7 +128,7 @@ class Drill:
                 return
 
     def _run(self, name: str, run: Step) -> None:
-        failed = next((step for step in self.record.steps.values() if not step.ok), None)
+        failed = next((step for step in self.record.steps.values() if step.ends_the_drill), None)
         why = "the temporary guest is gone already" if TEARDOWN in self.record.steps else ""
         if failed:
             why = failed.message if failed.outcome is Outcome.NOT_RUN else f"{failed.name} failed"
@@ -136,6 +139,9 @@ class Drill:
         started = time.monotonic()
         try:
             observed = run(self.course)
+        except Unproven as gap:
+            self._note(name, Outcome.UNPROVEN, time.monotonic() - started, {}, str(gap))
+            self.record.not_proven.append(str(gap))
         except FINDINGS as problem:
             seconds = time.monotonic() - started
             outcome = Outcome.FAILED
@@ -175,6 +181,10 @@ class Drill:
         self._take_screen()
         if self.course.session:
             self.course.session.close()
+        if keeping.is_wanted(self.tools.choices, self.record):
+            text = keeping.keep(self.course, standing)
+            self._note(TEARDOWN, Outcome.FAILED, time.monotonic() - started, {"kept": [c.vmid for c in standing]}, text)
+            return
         wrong: list[str] = []
         try:
             with self.course.phase(TEARDOWN) as phase:

@@ -40,11 +40,8 @@ class Gateway:
         cls, vmid: int, guest: str, gateway: str | None, shell: Shell, guard: Guard, *, kind: str = "qemu"
     ) -> Gateway:
         """Plan the gateway of a guest whose address is ``guest`` (with prefix); ``gateway`` None: the first address."""
-        network = ipaddress.ip_interface(guest)
-        own = ipaddress.ip_address(gateway) if gateway else next(network.network.hosts())
-        if own == network.ip:
-            raise Refused(f"guest and gateway of VMID {vmid} would both have the address {own}")
-        return cls(vmid, f"{own}/{network.network.prefixlen}", str(network.ip), shell, guard, kind)
+        own, address = address_of(vmid, guest, gateway)
+        return cls(vmid, own, address, shell, guard, kind)
 
     def shared_with(self, vmid: int, guest: str, kind: str, others: Collection[str]) -> Gateway:
         """The same gateway for a further guest of the group, whose address is ``guest`` (with prefix)."""
@@ -87,6 +84,18 @@ class Gateway:
     def _run(self, argv: Sequence[str]) -> Ran:
         self.guard.permit_command(argv)
         return self.shell(argv)
+
+
+def address_of(vmid: int, guest: str, gateway: str | None) -> tuple[str, str]:
+    """The gateway's address with prefix, and the guest's without; ``gateway`` None: the network's first address.
+
+    Refused where both would be the same.
+    """
+    network = ipaddress.ip_interface(guest)
+    own = ipaddress.ip_address(gateway) if gateway else next(network.network.hosts())
+    if own == network.ip:
+        raise Refused(f"guest and gateway of VMID {vmid} would both have the address {own}")
+    return f"{own}/{network.network.prefixlen}", str(network.ip)
 
 
 def remove(vmid: int, shell: Shell, guard: Guard) -> list[str]:

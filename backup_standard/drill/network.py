@@ -133,7 +133,9 @@ def check_unreachable(run: Run, production: Production, dialect: Dialect = POSIX
 
 def not_proven(seen: Mapping[str, Any], unreached: Unreached) -> list[str]:
     """What the report must not claim of the network, because the guest lacks the programs to show it."""
-    gaps = ["that the guest reaches its gateway: it has no ping"] if seen["guest_to_gateway"] == NO_PING else []
+    gaps = ["that the guest reaches its gateway: it has no ping"] if seen.get("guest_to_gateway") == NO_PING else []
+    if "not_proven" in seen:
+        gaps.append(str(seen["not_proven"]))
     if unreached.untried:
         gaps.append(f"that the guest cannot reach {', '.join(unreached.untried)}: it has no program to try with")
     return gaps

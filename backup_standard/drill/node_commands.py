@@ -1,4 +1,5 @@
-"""Every command that a drill runs as root on a node, in one table: a guest's gateway, and the way into a container.
+"""Every command that a drill runs as root on a node, in one table: a guest's gateway, the way into a container, and
+the release of a lock that a vanished restore left.
 
 Nothing else may be run through the guard; what only looks (``ip -j …``) goes over the node's Host directly.
 """
@@ -49,6 +50,11 @@ def enter(vmid: int, argv: Sequence[str]) -> Argv:
     return ("pct", "exec", str(vmid), "--", *argv)
 
 
+def unlock(vmid: int, kind: str = "qemu") -> Argv:
+    """Take the lock out of a temporary guest's configuration, which no token may (upstream: PVE/CLI/qm.pm unlock)."""
+    return ("pct" if kind == "lxc" else "qm", "unlock", str(vmid))
+
+
 def remove_gateway(vmid: int) -> tuple[Argv, ...]:
     """Remove namespace (its card goes with it) and bridge."""
     return (("ip", "netns", "del", names.namespace(vmid)), ("ip", "link", "del", "dev", names.drill_bridge(vmid)))
@@ -80,6 +86,7 @@ _SHAPES = tuple(
         rf"ip -n drill(?P<v>\d+) link set dev (?:{_CARD}|lo) up",
         r"ip link set dev (?:tap|veth)(?P<v>\d+)i\d+ master db(?P<onto>\d+)",
         r"ip link del dev (?:db|dg)(?P<v>\d+)",
+        r"(?:qm|pct) unlock (?P<v>\d+)",
         r"ip netns exec drill(?P<v>\d+) ping -c 1 -W 2 -n (?P<address>\S+)",
     )
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from backup_standard.drill import guestconfig
+from backup_standard.drill.choices import NEWEST, USUAL, Choices
 from backup_standard.drill.membership import Membership, joined
 from backup_standard.drill.names import Reserved
 from backup_standard.inventory.drills import DrillOfGuest
@@ -44,6 +45,9 @@ class DrillPlan:
     clone_vmid: int | None = None
     refusal: str = ""
     group: Membership | None = None
+    point: str = NEWEST
+    is_newest: bool = True
+    memory_bytes: int = 0
 
     @property
     def estimate(self) -> dt.timedelta:
@@ -53,7 +57,8 @@ class DrillPlan:
 
     def __str__(self) -> str:
         archive = self.archive.filename if self.archive else "no archive"
-        return f"guest {self.vmid} ({self.name}) → {self.temporary_vmid} on {self.node} from {archive}"
+        point = "" if self.is_newest else f", the {self.point} restore point"
+        return f"guest {self.vmid} ({self.name}) → {self.temporary_vmid} on {self.node} from {archive}{point}"
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ class Plan:
         ]
 
 
-def plan_drills(inventory: Inventory, facts: Facts) -> Plan:
+def plan_drills(inventory: Inventory, facts: Facts, choices: Choices = USUAL) -> Plan:
     """Plan the drill of every mandatory guest whose kind and role can be drilled; list the others with the reason."""
     drills: list[DrillPlan] = []
     left_out: list[NotCovered] = []
@@ -105,7 +110,7 @@ def plan_drills(inventory: Inventory, facts: Facts) -> Plan:
             continue
         temporary = reserved.by_guest.get(vmid) or next(free, 0)
         clone = next(free, None) if guest.template else None
-        drills.append(_drill(inventory, guest, facts, temporary=temporary, clone=clone))
+        drills.append(_drill(inventory, guest, facts, choices, vmids=(temporary, clone)))
     return Plan(joined(inventory.groups, drills), tuple(left_out))
 
 
@@ -119,11 +124,15 @@ def _left_out(inventory: Inventory, section: GuestSection, guest: Guest | Gap | 
     return "" if inventory.drill else "the inventory has no drill section (isolated bridge, storage, reserved VMIDs)"
 
 
-def _drill(inventory: Inventory, guest: Guest, facts: Facts, *, temporary: int, clone: int | None) -> DrillPlan:
+def _drill(
+    inventory: Inventory, guest: Guest, facts: Facts, choices: Choices, *, vmids: tuple[int, int | None]
+) -> DrillPlan:
+    temporary, clone = vmids
     section, ground = inventory.guests[guest.vmid], inventory.drill
     assert section.drill is not None
     assert ground is not None
-    archive = newest_archive(facts, inventory.policy.storage, guest)
+    newest = newest_archive(facts, inventory.policy.storage, guest)
+    archive = chosen_archive(facts, inventory.policy.storage, guest, choices)
     refusal = ""
     if archive is None:
         refusal = f"there is no archive of {guest} on {inventory.policy.storage} that {guest.node} can read"
@@ -134,17 +143,22 @@ def _drill(inventory: Inventory, guest: Guest, facts: Facts, *, temporary: int, 
         temporary_vmid=temporary, archive=archive, disk_bytes=guestconfig.disk_bytes(guest.config),
         storage=ground.storage, bridge=ground.bridge, pool=ground.pool, settings=section.drill, rto=section.rto,
         rpo=section.rpo or inventory.policy.rpo,
-        template=guest.template, clone_vmid=clone, refusal=refusal,
+        template=guest.template, clone_vmid=clone, refusal=refusal, point=choices.said(), is_newest=archive == newest,
+        memory_bytes=guestconfig.memory_bytes(guest.config),
     )  # fmt: skip
 
 
 def newest_archive(facts: Facts, storage: str, guest: Guest) -> Archive | None:
     """The newest archive of a guest on the backup storage, as its node sees it."""
+    return chosen_archive(facts, storage, guest, USUAL)
+
+
+def chosen_archive(facts: Facts, storage: str, guest: Guest, choices: Choices) -> Archive | None:
+    """The archive of a guest on the backup storage that an operator chose to restore, as its node sees it."""
     seen = facts.archives.get(f"{guest.node}/{storage}")
     archives: Iterable[Archive] = seen if isinstance(seen, tuple) else ()
-    own = [archive for archive in archives if archive.vmid == guest.vmid]
-    newest = max(own, key=lambda archive: archive.ctime, default=None)
-    return _with_size(newest, facts.dumps.get(f"{guest.node}/{storage}")) if newest else None
+    found = choices.point([archive for archive in archives if archive.vmid == guest.vmid])
+    return _with_size(found, facts.dumps.get(f"{guest.node}/{storage}")) if found else None
 
 
 def _with_size(archive: Archive, dump: DumpFolder | Gap | None) -> Archive:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backup_standard.collect import window
-from backup_standard.drill import names
+from backup_standard.drill import memory, names
 from backup_standard.drill.plan import DrillPlan
 from backup_standard.drill.ports import Reader, Shell
 from backup_standard.errors import ApiError, MissingPrivilege, Refused
@@ -33,7 +33,7 @@ def check(plan: DrillPlan, api: Reader, surroundings: Surroundings, shell: Shell
     if plan.refusal:
         raise Refused(plan.refusal)
     vmids = [vmid for vmid in (plan.temporary_vmid, plan.clone_vmid) if vmid]
-    objections = [*_window(plan, api, surroundings), *_space(plan, api)]
+    objections = [*_window(plan, api, surroundings), *_space(plan, api), *_memory(plan, api)]
     for vmid in vmids:
         objections += [*taken(api, vmid), *references(api, vmid), *_jobs_naming(surroundings.jobs, vmid)]
         objections += [f"volume {volid} of VMID {vmid} exists" for volid in volumes(api, plan.node, vmid)]
@@ -118,6 +118,12 @@ def _window(plan: DrillPlan, api: Reader, surroundings: Surroundings) -> Iterato
     for task in api.get(f"/nodes/{plan.node}/tasks", source="active", typefilter="vzdump"):
         if not task.get("endtime"):
             yield f"a backup is running on {plan.node} ({task.get('upid')})"
+
+
+def _memory(plan: DrillPlan, api: Reader) -> Iterator[str]:
+    free = memory.available(api, plan.node)
+    if plan.memory_bytes > free:
+        yield f"{plan.node} has {say_size(free)} of memory available; the copy is given {say_size(plan.memory_bytes)}"
 
 
 def _space(plan: DrillPlan, api: Reader) -> Iterator[str]:

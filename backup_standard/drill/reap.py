@@ -44,19 +44,22 @@ class Sweep:
 
 
 def sweep(
-    inventory: Inventory, folder: Path, *, do_it: bool, say: Say, own_run: str | None = None, force: bool = False
-) -> Sweep:
+    inventory: Inventory, folder: Path, *, do_it: bool, say: Say, own_run: str | None = None, force: bool = False,
+    kept: bool = False,
+) -> Sweep:  # fmt: skip
     """Tear down what the standing claims under ``folder`` (the client's run folders) left behind.
 
     ``own_run``: only this run's claims, whoever holds them (the end of a run, when its workers are gone). ``force``
-    takes claims from another machine, too, whose process cannot be looked at. Raises OperatorError when the site
-    cannot be reached.
+    takes claims from another machine, too, whose process cannot be looked at; ``kept`` copies that were left standing
+    on purpose. Raises OperatorError when the site cannot be reached.
     """
     standing = [claim for claim in standing_under(folder) if own_run in {None, claim.run}]
     alive = [] if own_run else [claim for claim in standing if _is_alive(claim, force=force)]
     left: list[str] = []
     for claim in standing:
-        if claim in alive:
+        if claim.kept and not kept:
+            say(f"let be: {claim} was kept on purpose; backup-standard reap --inventory FILE --yes removes it")
+        elif claim in alive:
             say(f"let be: {claim}, its drill is under way (process {claim.owner.pid} on {claim.owner.host})")
         else:
             left += _reap(inventory, claim, say) if do_it else _show(inventory, claim, say)
@@ -147,7 +150,7 @@ def run(arguments: argparse.Namespace, say: Say) -> int:
     """``backup-standard reap``: 0 when nothing remains, 10 when something does."""
     inventory = load(arguments.inventory).inventory
     folder = arguments.run_dir.expanduser() / inventory.client
-    done = sweep(inventory, folder, do_it=arguments.yes, say=say, force=arguments.force)
+    done = sweep(inventory, folder, do_it=arguments.yes, say=say, force=arguments.force, kept=True)
     if not done.found:
         say(f"no drill left anything behind (claims under {folder})")
     return LEFTOVERS if done.left else 0

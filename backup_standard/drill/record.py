@@ -22,6 +22,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
     ERROR = "error"
     NOT_RUN = "not run"
+    UNPROVEN = "not proven"
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class StepResult:
     def ok(self) -> bool:
         """Whether it ran and found what it should."""
         return self.outcome is Outcome.OK
+
+    @property
+    def ends_the_drill(self) -> bool:
+        """Whether the steps after it make no sense any more."""
+        return not self.ok and self.outcome is not Outcome.UNPROVEN
 
     def __str__(self) -> str:
         return f"{self.name}: {self.outcome}{f' ({self.message})' if self.message else ''}"
@@ -84,6 +90,9 @@ class DrillRecord:
     mb_per_s: float | None = None
     recovery_seconds: float | None = None
     rto_seconds: float | None = None
+    restore_point: str = "newest"
+    is_newest: bool = True
+    kept: bool = False
     data_age_seconds: float | None = None
     screenshot: str | None = None
     screenshot_reason: str = ""

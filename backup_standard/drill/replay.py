@@ -12,7 +12,7 @@ from backup_standard.drill.plan import DrillPlan
 from backup_standard.drill.posix import POSIX
 from backup_standard.drill.record import FILENAME, Outcome, StepResult
 from backup_standard.drill.windows import WINDOWS
-from backup_standard.errors import NotRun, OperatorError
+from backup_standard.errors import NotRun, OperatorError, Unknown
 from backup_standard.hosts import Recorder, replay_host
 
 _NOBODY = "nobody is logged in to the copy of guest {vmid}"
@@ -35,6 +35,8 @@ class ReplayedDrill:
             raise NotRun(f"{name} of guest {self.plan.vmid} was not run: {result.message}")
         if result.outcome is Outcome.ERROR:
             raise OperatorError(result.message)
+        if result.outcome is Outcome.UNPROVEN:
+            raise Unknown(name, reason=result.message)
         return result
 
     def host(self, _recorder: Recorder | None = None) -> Any:

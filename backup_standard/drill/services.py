@@ -14,6 +14,8 @@ from backup_standard.drill.posix import POSIX
 from backup_standard.errors import ConnectionFailed
 from backup_standard.inventory.checks import CommandCheck, ServiceCheck, SqlCheck
 
+UNREACHED = "the guest's ports are out of reach without a drill gateway"
+
 
 @dataclass(frozen=True)
 class Probes:
@@ -36,7 +38,7 @@ class Probes:
     def ports(self) -> Ports:
         """The way to the guest's ports."""
         if self.door is None:
-            raise ConnectionFailed("the guest's ports are out of reach without a drill gateway")
+            raise ConnectionFailed(UNREACHED)
         return self.door
 
 

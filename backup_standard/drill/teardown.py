@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from backup_standard import waiting
-from backup_standard.drill import gateway, names, preflight
+from backup_standard.drill import gateway, names, node_commands, preflight
 from backup_standard.drill.claims import Claim, Claims
-from backup_standard.drill.guard import Guard, try_config
+from backup_standard.drill.guard import Guard, is_ours, try_config
 from backup_standard.drill.ports import Reader, Shell, Writer
 from backup_standard.errors import ApiError, MissingPrivilege, OperatorError, TaskFailed
 
@@ -17,6 +18,9 @@ TASK_TIMEOUT = 300.0
 """Seconds for a stop or a destroy."""
 LOCK_PATIENCE = 60.0
 """Seconds that a lock on the guest (clean-up of a stop, a cancelled restore) is waited for."""
+
+RESTORE_LOCK = "create"
+"""The lock in a guest's configuration while it is restored (upstream: PVE/API2/Qemu.pm create_vm)."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Remains:
 def tear_down(api: Writer, guard: Guard, claim: Claim, shell: Shell | None) -> Remains:
     """Remove everything of a claimed VMID and verify it gone. Never raises for what the site refuses: it is named."""
     problems: list[str] = []
-    for step in (_end_tasks, _stop, _destroy):
+    for step in (_end_tasks, partial(_unlock, guard=guard, shell=shell), _stop, _destroy):
         try:
             step(api, claim)
         except (OperatorError, waiting.NotReady) as problem:
@@ -89,6 +93,19 @@ def _end_tasks(api: Writer, claim: Claim) -> None:
             api.wait_task(upid, timeout=LOCK_PATIENCE)
         except TaskFailed:
             continue
+
+
+def _unlock(api: Writer, claim: Claim, *, guard: Guard, shell: Shell | None) -> None:
+    """Take away the lock of a restore that vanished with its node or was killed: root on the node may, no token."""
+    config = try_config(api, claim.node, claim.vmid, claim.kind)
+    if shell is None or config is None or config.get("lock") != RESTORE_LOCK:
+        return
+    active = api.get(f"/nodes/{claim.node}/tasks", source="active", vmid=claim.vmid)
+    if any(not task.get("endtime") for task in active) or not is_ours(config, claim, stub_allowed=True):
+        return
+    argv = node_commands.unlock(claim.vmid, claim.kind)
+    guard.permit_command(argv)
+    shell(argv)
 
 
 def _stop(api: Writer, claim: Claim) -> None:

@@ -7,6 +7,7 @@ pytest could rewrite its assertions (it has none): PYTEST_DONT_REWRITE.
 pytest_plugins = [
     "backup_standard.plugin.options",
     "backup_standard.plugin.deep",
+    "backup_standard.plugin.drill_options",
     "backup_standard.plugin.session",
     "backup_standard.plugin.detection",
     "backup_standard.plugin.subjects",

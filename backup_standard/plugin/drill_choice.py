@@ -12,6 +12,7 @@ MARKERS = {
     "role": "role(name, …): a test in drills/ about guests of these roles",
     "vmid": "vmid(number, …): a test in drills/ about these guests alone, by their VMID in production",
     "declared": "declared(key): a row for guests whose drill: declares this key (data)",
+    "restore_point": "restore_point(which): a row for drills of the newest archive, or of another",
     "whole_group": "whole_group(): a row for the last guest of each application group, about the group as a whole",
 }
 """The markers that choose, and what each says."""
@@ -34,6 +35,8 @@ def _fits(mark: pytest.Mark, plan: DrillPlan) -> bool:
         return plan.vmid in mark.args
     if mark.name == "declared":
         return all(bool(getattr(plan.settings, key)) for key in mark.args)
+    if mark.name == "restore_point":
+        return plan.is_newest is (str(mark.args[0]) == "newest")
     if mark.name == "whole_group":
         return plan.group is not None and plan.group.is_last(plan.vmid)
     return True

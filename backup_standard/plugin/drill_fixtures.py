@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
-from backup_standard.drill import assembly, reap
+from backup_standard.drill import assembly, preview, reap
+from backup_standard.drill.choices import Choices
 from backup_standard.drill.course import Tools
 from backup_standard.drill.engine import Drill
 from backup_standard.drill.plan import DrillPlan, NotCovered, Plan, plan_drills
@@ -23,11 +24,13 @@ from backup_standard.evidence.folder import RunFolder
 from backup_standard.hosts import Recorder
 from backup_standard.plugin.drill_choice import MARKERS, chooses, chosen
 from backup_standard.plugin.drill_groups import Standing
+from backup_standard.plugin.drill_options import choices_of
 from backup_standard.plugin.proofs import DRILL_KEY
 from backup_standard.plugin.session import Run, as_usage_error, is_worker, run_of
 from backup_standard.plugin.subjects import Missing, NoSubject
 
 PLAN_KEY = pytest.StashKey[Plan]()
+CHOICES_KEY = pytest.StashKey[Choices]()
 TAIL_PAUSE = 0.5
 """Seconds between two looks for progress of other processes."""
 
@@ -62,18 +65,28 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     run = _drilling(session.config)
     if run is None:
         return
-    plan = plan_drills(run.inventory, run.site.facts)
+    choices = choices_of(session.config, run)
+    plan = plan_drills(run.inventory, run.site.facts, choices)
     if run.replay_of:
         plan = _as_drilled(plan, run.replay_of)
-    session.config.stash[PLAN_KEY] = plan
+    session.config.stash[PLAN_KEY], session.config.stash[CHOICES_KEY] = plan, choices
     run.not_covered = [
         {"vmid": one.vmid, "guest": f"guest {one.vmid} ({one.name})", "reason": one.reason} for one in plan.not_covered
     ]
-    if is_worker(session.config) or session.config.option.collectonly:
+    if run.replay_of or is_worker(session.config) or session.config.option.collectonly:
         return
     terminal = _terminal(session.config)
-    if run.replay_of:
-        return
+    if session.config.getoption("--plan"):
+        _show_plan(run, plan, choices, terminal.write_line)
+    _clean_up_first(run, terminal)
+    for line in plan.lines():
+        terminal.write_line(line)
+    if session.config.pluginmanager.has_plugin("dsession"):
+        session.config.pluginmanager.register(_Watch(run, terminal), "backup_standard_drill_watch")
+
+
+def _clean_up_first(run: Run, terminal: Any) -> None:
+    """Remove what earlier runs left; a usage error where the inventory does not say how to drill."""
     try:
         assembly.drill_ground(run.inventory)
         swept = reap.sweep(run.inventory, run.folder.path.parent, do_it=True, say=terminal.write_line)
@@ -81,10 +94,18 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         run.folder.remove()
         raise as_usage_error(problem) from None
     run.leftovers += swept.left
-    for line in plan.lines():
-        terminal.write_line(line)
-    if session.config.pluginmanager.has_plugin("dsession"):
-        session.config.pluginmanager.register(_Watch(run, terminal), "backup_standard_drill_watch")
+
+
+def _show_plan(run: Run, plan: Plan, choices: Choices, say: Callable[[str], None]) -> NoReturn:
+    """Say what a run of drills would do, and end: 0 when each could begin now, 1 when something is against one."""
+    try:
+        earlier = run.folder.path.parent
+        ready = preview.show(run.inventory, run.site.facts, plan, choices=choices, folder=earlier, say=say)
+    except OperatorError as problem:
+        raise as_usage_error(problem) from None
+    finally:
+        run.folder.remove()
+    pytest.exit("a plan alone: nothing was touched", returncode=0 if ready else 1)
 
 
 def _as_drilled(plan: Plan, earlier: RunFolder) -> Plan:
@@ -134,7 +155,7 @@ def drill(request: pytest.FixtureRequest, standing_drills: Standing) -> Iterator
     def tools_of(one: DrillPlan) -> Tools:
         return assembly.tools(
             run.inventory, run.site.facts, node=one.node, folder=run.folder.path, run=run.folder.id,
-            listener=_listener(request.config, run),
+            listener=_listener(request.config, run), choices=request.config.stash[CHOICES_KEY],
         )  # fmt: skip
 
     if plan.group:

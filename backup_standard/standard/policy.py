@@ -76,7 +76,7 @@ CLAUSES = (
     _clause("9.3", "… after an upgrade of the operating system or the kernel", "RST-11"),
     _clause("9.4", "… after a change of the backup storage", "RST-11"),
     _clause("9.5", "… every quarter (recommended)", "RST-12"),
-    _clause("9.6", "step 1: the latest archive is restored into a temporary VMID", "RST-01"),
+    _clause("9.6", "step 1: the latest archive is restored into a temporary VMID", "RST-01 RST-08"),
     _clause("9.7", "step 2: the restored guest boots", "RST-02"),
     _clause("9.8", "step 3: login works", "RST-03"),
     _clause("9.9", "step 4: networking works", "RST-04"),

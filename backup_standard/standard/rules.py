@@ -35,7 +35,7 @@ RULES: Mapping[str, Kind] = {
     **dict.fromkeys(("CMP-01", "CMP-02"), Kind.GUEST),
     **dict.fromkeys(("VER-01", "VER-02", "VER-03", "VER-04", "VER-05", "VER-06", "VER-07"), Kind.GUEST),
     "VER-08": Kind.SITE,
-    **dict.fromkeys(("RST-01", "RST-02", "RST-03", "RST-04", "RST-05", "RST-06", "RST-07"), Kind.GUEST),
+    **dict.fromkeys(("RST-01", "RST-02", "RST-03", "RST-04", "RST-05", "RST-06", "RST-07", "RST-08"), Kind.GUEST),
     **dict.fromkeys(("WFL-01", "WFL-02", "WFL-03"), Kind.GUEST),
 }
 """The rules by id; a test holds this against the markers of the rules themselves."""

@@ -40,7 +40,8 @@ def measure(site: Site) -> dict[str, Any]:
         raise ApiError(500, f"unable to read the node's figures: {result.stderr.strip()}")
     text = result.stdout
     lines = text.splitlines()
-    memory = {key: int(value) << 10 for key, value in re.findall(r"^(\w+):\s+(\d+) kB", text, re.MULTILINE)}
+    sizes = re.findall(r"^(\w+):\s+(\d+) kB", site.hypervisor.meminfo() or text, re.MULTILINE)
+    memory = {key: int(value) << 10 for key, value in sizes}
     cpu = dict(re.findall(r"^([\w ]+?)\s*: (.*)$", text, re.MULTILINE))
     root = site.hypervisor.node.usage("/")
     return {

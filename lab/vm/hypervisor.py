@@ -35,6 +35,10 @@ class VmHypervisor:
         self.silent_agents: set[int] = set()
         self.before_start: Callable[[int, Mapping[str, str]], None] = lambda _vmid, _volids: None
 
+    def meminfo(self) -> str:
+        """That of this machine: the guests are siblings of the node's VM and take nothing from it."""
+        return Path("/proc/meminfo").read_text(encoding="ascii")
+
     def allocate(self, volid: str, size: int, like: str | None = None) -> None:
         """Make a volume of zeros, or a copy of another."""
         self.disks.allocate(volid, size, like)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backup_standard.drill import login
 from backup_standard.drill.agent_door import AgentDoor
-from backup_standard.drill.course import LOGIN_TIMEOUT, Course, Observed
+from backup_standard.drill.course import LOGIN_TIMEOUT, Course, Observed, Unproven
 from backup_standard.drill.door import GatewayPorts, SshDoor
 from backup_standard.drill.ports import Door, Ports
 from backup_standard.drill.windows import WINDOWS
@@ -55,6 +55,9 @@ def door_of(course: Course) -> SshDoor:
 
 def log_in(course: Course) -> Observed:
     """Log in as the named account, run a command, show that wrong credentials are refused."""
+    settings = course.plan.settings.login
+    if not course.tools.choices.gateway and (settings is None or settings.through == "ssh"):
+        raise Unproven("a login: without a drill gateway (--no-gateway) nobody reaches the guest's SSH server")
     with course.phase("login") as phase:
         course.session, seen = login.log_in(
             way_in(course), timeout=LOGIN_TIMEOUT, tick=lambda _elapsed: course.say("login", "waiting for SSH"),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from backup_standard.drill import services
-from backup_standard.drill.course import SERVICES_TIMEOUT, Course, Observed, Wrong
+from backup_standard.drill.course import SERVICES_TIMEOUT, Course, Observed, Unproven, Wrong
 from backup_standard.drill.steps.access import ports_of
 from backup_standard.errors import Refused
 from backup_standard.quantities import say_duration
@@ -41,6 +41,8 @@ def _declared(course: Course, checks: Sequence[Any]) -> dict[str, str]:
     )  # fmt: skip
     seen = {what: str(one) for what, one in found.items()}
     wrong = [one.wrong for one in found.values() if one.fails]
+    if wrong and not course.tools.choices.gateway and all(services.UNREACHED in text for text in wrong):
+        raise Unproven(f"{'; '.join(wrong)} (--no-gateway)")
     if wrong:
         raise Wrong("; ".join(wrong), {"services": seen})
     return seen

@@ -55,7 +55,9 @@ def make_gateway(course: Course) -> None:
     """
     settings, tools = course.plan.settings, course.tools
     if tools.shell is None or settings.address is None:
-        why = "no SSH to the node" if tools.shell is None else f"guests.{course.plan.vmid}.drill.address is not set"
+        why = f"guests.{course.plan.vmid}.drill.address is not set"
+        if tools.shell is None:
+            why = "no SSH to the node" if tools.choices.gateway else "--no-gateway"
         course.record.not_proven.append(f"login and network through a gateway: there is none ({why})")
         return
     if course.before and course.before[0].gateway:
