@@ -6,6 +6,7 @@ What is expected changes, and nothing else does. No virtual machine is needed.
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,9 +16,10 @@ import pytest
 from lab import memory_node
 from lab.pve import seed
 from tests import labinventory, labsite
+from tests.lab.site import run_suite
 from tests.violations import healthy, in_memory, score
 from tests.violations.case import Case
-from tests.violations.judge import Row, Rows, changed, judge, read
+from tests.violations.judge import Row, Rows, changed, judge, judges, read
 from tests.violations.seeding import seeded
 
 Note = Callable[[str, object], None]
@@ -90,6 +92,23 @@ def test_a_healthy_variant_stays_green(site: Reading, case: Case, record_propert
 
 def test_the_site_is_as_healthy_afterwards(site: Reading) -> None:
     assert site.rows() == site.before or changed(site.before, site.rows()) == {}
+
+
+def test_the_rows_are_those_of_the_audit_itself(tmp_path: Path) -> None:
+    """The judge of these tests comes to what ``pytest --inventory`` comes to, rule by rule and subject by subject."""
+    with labsite.running(tmp_path / "lab", guests=False) as lab:
+        ours = Reading(lab).before
+        done = run_suite(f"--inventory={lab.folder / 'lab.yaml'}", f"--run-dir={tmp_path}", inventory=None)
+    file = next(tmp_path.rglob("verdicts.jsonl"), None)
+    assert file, done.stdout + done.stderr
+    theirs = {}
+    for verdict in map(json.loads, file.read_text(encoding="utf-8").splitlines()):
+        _, bracket, name = verdict["item"].rpartition("[")
+        theirs[verdict["rule"], name.removesuffix("]") if bracket else "the site"] = verdict["outcome"]
+    unread = {one.id for one in judges() if one.deep}  # no archive was read from end to end
+    assert {key: str(row.outcome) for key, row in ours.items()} == {
+        key: outcome for key, outcome in theirs.items() if key[0] not in unread
+    }
 
 
 def whole(lab: labsite.LabSite, name: str, note: Note) -> None:

@@ -1,7 +1,7 @@
 """The audit as its users run it, in this process: the site is read over HTTPS and SSH, then every rule judges it.
 
 The rules are those in ``tests_infra``, called as the functions they are; their subjects are the plugin's own.
-``test_violations_in_memory`` compares the rows with those of a whole ``pytest --inventory`` once.
+``tests/lab/test_violations_in_memory.py`` compares the rows with those of a whole ``pytest --inventory``.
 """
 
 from __future__ import annotations
