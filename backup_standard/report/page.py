@@ -13,6 +13,7 @@ from backup_standard.evidence.folder import RunFolder
 from backup_standard.evidence.recorded import facts_of, judged
 from backup_standard.evidence.summary import Summary
 from backup_standard.evidence.verdicts import Outcome, reconcile
+from backup_standard.inventory.loader import load
 from backup_standard.inventory.schema import Inventory
 from backup_standard.report import detects, drills, forecast, rights, rules
 from backup_standard.report.fragments import moment, pairs, section, table, text
@@ -140,8 +141,20 @@ def _about(folder: RunFolder, run: Mapping[str, Any], zone: str) -> str:
 
 
 def _forecast(folder: RunFolder, drilled: Sequence[Mapping[str, Any]], not_covered: list[dict[str, Any]]) -> str:
-    facts = facts_of(folder) if drilled and folder.facts.exists() else None
-    return forecast.section_body(forecast.reckon(drilled, not_covered, facts))
+    if not drilled or not folder.facts.exists():
+        return forecast.section_body(forecast.reckon(drilled, not_covered, None))
+    facts = facts_of(folder)
+    known = {one.get("guest") for one in drilled} | {one.get("vmid") for one in not_covered}
+    mandatory = load(folder.inventory).inventory.mandatory() if folder.inventory.exists() else {}
+    others = [
+        {
+            "vmid": vmid,
+            "guest": f"guest {vmid} ({section.name or getattr(facts.guests.get(vmid), 'name', section.role)})",
+        }
+        for vmid, section in mandatory.items()
+        if vmid not in known
+    ]
+    return forecast.section_body(forecast.reckon(drilled, [*not_covered, *others], facts))
 
 
 def _guests(not_covered: list[dict[str, Any]]) -> str:

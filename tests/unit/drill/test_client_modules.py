@@ -53,8 +53,13 @@ def judged(ground: Ground, pytester: pytest.Pytester, *arguments: str) -> list[V
     pytester.runpytest_inprocess(
         "drills", f"--inventory={inventory}", f"--run-dir={reports}", "-p", "no:cacheprovider", *arguments
     )
+    return RunFolder(folder_of(ground)).verdicts()
+
+
+def folder_of(ground: Ground) -> Path:
+    """The folder of the one run."""
     (folder,) = (path for path in ground.reports.iterdir() if path.is_dir())
-    return RunFolder(folder).verdicts()
+    return folder
 
 
 def test_a_module_about_one_guest_is_judged_with_that_guest_before_its_data(
@@ -91,6 +96,11 @@ def test_an_application_group_is_drilled_in_its_order_and_deleted_at_its_end(
         "VM 210 (dns)", {"guest 210: connect 10.0.0.220:9100": "ok"},
     )  # fmt: skip
     assert ground.nothing_left, ground.left_behind
+    page = (folder_of(ground) / "report.html").read_text(encoding="utf-8")
+    forecast = page.partition('<section id="forecast"')[2].partition("</section>")[0]
+    shown = [vmid for vmid in (100, 200, 210, 220, 230) if f"guest {vmid} (" in forecast]
+    assert shown == [100, 200, 210, 220, 230], "guests that this run left out are estimated"
+    assert forecast.count("measured in this run") == 2
 
 
 def test_the_example_in_the_readme_runs_as_it_stands(ground: Ground, pytester: pytest.Pytester) -> None:
