@@ -9,7 +9,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 FIRST_PAUSE = 0.05
-"""Seconds before the second look; each later pause is half as long again, up to ``longest_pause``."""
+"""Seconds between two looks at first."""
+SHARE = 0.02
+"""The part of the time waited so far that a later pause takes, up to ``longest_pause``: what comes true within five
+seconds is seen within a tenth of one, and what takes minutes is not asked for all the time.
+"""
 
 
 class NotReady(Exception):
@@ -31,7 +35,7 @@ def until(
     ``error`` may end the wait early by returning a reason; ``tick`` gets what was seen and the seconds elapsed, for
     progress. ``timeout`` in seconds. Raises NotReady with the last thing seen.
     """
-    started, pause = time.monotonic(), FIRST_PAUSE
+    started = time.monotonic()
     while True:
         seen = look()
         elapsed = time.monotonic() - started
@@ -44,5 +48,5 @@ def until(
             raise NotReady(f"{what}: not within {timeout:g} s; last seen: {seen!r}")
         if tick:
             tick(seen, elapsed)
+        pause = min(max(FIRST_PAUSE, SHARE * elapsed), longest_pause)
         time.sleep(min(pause, max(0.0, timeout - elapsed) + 0.01))
-        pause = min(pause * 1.5, longest_pause)

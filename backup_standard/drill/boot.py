@@ -19,6 +19,9 @@ CLOCK_TOLERANCE = 5.0
 SSH_FROM, SSH_EVERY = 30.0, 10.0
 """Where a guest has an agent: seconds after power-on from which SSH is tried beside it, and between two tries."""
 
+PAUSE = 0.1
+"""Seconds between two looks for the first answer (upstream itself takes about 3 s to tell of a silent agent)."""
+
 AGENT_GRACE = 30.0
 """Seconds that a guest which already answers over SSH is given for its agent."""
 
@@ -67,6 +70,7 @@ def wait_until_up(
             seen.look,
             error=lambda _rung: seen.stopped(),
             timeout=timeout,
+            longest_pause=PAUSE,
             what=f"guest {agent.vmid} answers ({f'{agent.rung} or SSH' if has_agent else 'SSH'})",
             tick=lambda _rung, elapsed: tick(elapsed),
         )

@@ -8,7 +8,7 @@ what cannot be made harmless with the drill's own rights is refused by name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from backup_standard.drill import guestconfig, names
@@ -55,7 +55,7 @@ def neutralise(config: Found, *, source: int, run: str, volid: str, bridge: str)
     MAC addresses stay as archived: the bridge is isolated, and network settings inside guests are often keyed to them.
     """
     identity = {
-        "name": (names.guest_name(source, config.get("name", "guest")), "tells whose copy it is"),
+        "name": _name(config, source),
         "description": (names.description(run, source, volid), "tells which run made it"),
         "tags": (names.TAG, "marks it as a drill's"),
         "onboot": ("0", "a node that restarts must not start it"),
@@ -88,6 +88,18 @@ def neutralise(config: Found, *, source: int, run: str, volid: str, bridge: str)
     )
 
 
+def _name(config: Found, source: int) -> tuple[str, str]:
+    """A name that tells whose copy it is; with a cloud-init drive the host name that it was given before.
+
+    The drive is written anew at each start, and its instance id is a hash of what it says, the host name included: with
+    another one the guest would take this for its first boot and make itself new keys (upstream:
+    PVE/QemuServer/Cloudinit.pm nocloud_gen_metadata, get_hostname_fqdn).
+    """
+    if any(True for _key in _seeds(config)):
+        return config.get("name", f"VM{source}"), "as archived: cloud-init takes another host name for a first boot"
+    return names.guest_name(source, config.get("name", "guest")), "tells whose copy it is"
+
+
 def _isolated(card: Mapping[str, str], bridge: str) -> str:
     mac = card.get("macaddr")
     model = card.get("model") or "virtio"
@@ -112,10 +124,14 @@ def _volume(value: str) -> str:
     return guestconfig.properties(value).get("", "")
 
 
+def _seeds(config: Found) -> Iterator[str]:
+    return (key for key, value in guestconfig.drives(config) if _CLOUD_INIT.fullmatch(_volume(value)))
+
+
 def _kept(config: Found) -> tuple[str, ...]:
-    seeds = [key for key, value in guestconfig.drives(config) if _CLOUD_INIT.fullmatch(_volume(value))]
     cloud = tuple(
-        f"{key}: the cloud-init drive, so that the guest does not take this for its first boot" for key in seeds
+        f"{key}: the cloud-init drive, so that the guest does not take this for its first boot"
+        for key in _seeds(config)
     )
     order = ("startup: only used by autostart, which is off",) if "startup" in config else ()
     return cloud + order
@@ -153,4 +169,36 @@ def _raw_disks(config: Found) -> list[str]:
     ]
 
 
-_REFUSALS: tuple[Callable[[Found], list[str]], ...] = (_host_commands, _devices, _raw_disks)
+def _strange(config: Found) -> list[str]:
+    """Settings that this list does not know, of a newer release perhaps: what they reach is anybody's guess."""
+    return [f"{key}: {value!r} is a setting that is not known here" for key, value in config.items() if not _known(key)]
+
+
+def _known(key: str) -> bool:
+    return key in _INSIDE or key in _JUDGED or re.sub(r"\d+$", "", key) in _FAMILIES
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_INSIDE = _words(
+    "acpi affinity agent allow-ksm amd-sev arch audio0 autostart balloon bios boot bootdisk cicustom cipassword citype"
+    " ciupgrade ciuser cores cpu cpulimit cpuunits digest freeze hotplug hugepages intel-tdx keephugepages keyboard kvm"
+    " localtime machine memory meta migrate_downtime migrate_speed nameserver numa ostype reboot rng0 scsihw"
+    " searchdomain shares smbios1 smp sockets spice_enhancements sshkeys startdate tablet tdf vcpus vga vmgenid"
+    " vmstatestorage"
+)
+"""What stays inside the guest or only says how much of the node it gets (upstream: PVE/QemuServer.pm, $confdesc)."""
+_DROPPED = _words("lock parent snaptime snapstate vmstate runningmachine runningcpu running-nets-host-mtu")
+"""What a restore leaves out (upstream: PVE/QemuServer.pm restore_update_config_line, vzdump's own configuration)."""
+_JUDGED = _DROPPED | _words(
+    "args cdrom description hookscript ivshmem name onboot protection startup tags template watchdog"
+)
+"""What is changed, refused, or told to be kept above."""
+_FAMILIES = _words(
+    "net ide sata scsi virtio efidisk tpmstate unused hostpci usb serial parallel virtiofs ipconfig numa"
+)
+"""Numbered settings: cards and drives are changed, devices of the node refused, the rest stays inside."""
+
+_REFUSALS: tuple[Callable[[Found], list[str]], ...] = (_host_commands, _devices, _raw_disks, _strange)

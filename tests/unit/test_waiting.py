@@ -2,9 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
+from backup_standard import waiting
 from backup_standard.waiting import NotReady, until
+
+
+@dataclass
+class Clock:
+    """A clock that only moves when somebody sleeps."""
+
+    now: float = 0.0
+    looks: int = 0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def is_past(self, moment: float) -> bool:
+        self.looks += 1
+        return self.now >= moment
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(waiting, "time", made)
+    return made
+
+
+@pytest.mark.parametrize("moment", [0.03, 0.4, 1.1, 2.9, 4.99])
+def test_what_comes_soon_is_seen_within_a_tenth_of_a_second(clock: Clock, moment: float) -> None:
+    until(lambda: clock.is_past(moment), timeout=60, what="it")
+    assert clock.now - moment <= 0.1
+
+
+@pytest.mark.parametrize("moment", [25.0, 80.0, 3600.0])
+def test_a_short_pause_that_is_asked_for_holds_to_the_end(clock: Clock, moment: float) -> None:
+    until(lambda: clock.is_past(moment), timeout=7200, what="it", longest_pause=0.1)
+    assert clock.now - moment <= 0.101
+
+
+def test_what_takes_long_is_not_asked_for_all_the_time(clock: Clock) -> None:
+    until(lambda: clock.is_past(3600), timeout=7200, what="it")
+    assert clock.now - 3600 <= 2
+    assert clock.looks < 2100
 
 
 def test_what_is_ready_at_once_is_returned_without_waiting() -> None:

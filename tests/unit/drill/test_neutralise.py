@@ -6,6 +6,7 @@ import pytest
 
 from backup_standard.drill import guestconfig, names
 from backup_standard.drill.neutralise import Neutralised, neutralise
+from lab.pve import schema
 
 PLAIN = {
     "agent": "1", "boot": "order=scsi0", "cores": "1", "memory": "512", "name": "db-prod", "ostype": "l26",
@@ -114,6 +115,47 @@ def test_what_stays_inside_the_guest_is_left_alone(key: str, value: str) -> None
     decided = decide(**{key: value})
     assert decided.refusals == ()
     assert key not in decided.overrides
+
+
+def settings() -> set[str]:
+    """Every setting of a virtual machine that the published API schemas name, with a number where one belongs."""
+    control = {
+        "node", "vmid", "archive", "storage", "force", "unique", "pool", "bwlimit", "live-restore", "start",
+        "ha-managed", "import-working-storage",
+    }  # fmt: skip
+    found = set[str]()
+    for version in ("8.4", "9.2"):
+        route = schema.load(version).find("POST", "/nodes/pve1/qemu")
+        assert route
+        found |= {name.replace("[n]", "7") for name in route[0].parameters} - control
+    return found
+
+
+def test_every_setting_of_the_api_is_judged() -> None:
+    strange = {key for key in settings() if any("not known here" in text for text in decide(**{key: "x"}).refusals)}
+    assert strange == set()
+
+
+def test_a_setting_that_nobody_knows_is_refused() -> None:
+    (refusal,) = decide(**{"takes-over-the-node": "1"}).refusals
+    assert refusal == "takes-over-the-node: '1' is a setting that is not known here"
+
+
+def test_every_card_of_a_guest_with_all_of_them_is_moved() -> None:
+    cards = {f"net{number}": f"virtio=BC:24:11:00:00:{number:02X},bridge=vmbr{number}" for number in range(32)}
+    decided = decide(**cards)
+    bridges = {card["bridge"] for card in guestconfig.cards(dict(decided.overrides)).values()}
+    assert bridges == {"vmbr9"}
+    assert sum(key.startswith("net") for key in decided.overrides) == 32
+
+
+@pytest.mark.parametrize(("archived", "name"), [({"name": "web"}, "web"), ({}, "VM200")])
+def test_with_a_cloud_init_drive_the_host_name_stays(archived: dict[str, str], name: str) -> None:
+    plain = {key: value for key, value in PLAIN.items() if key != "name"} | archived
+    plain |= {"ide0": "local:200/vm-200-cloudinit.qcow2,media=cdrom"}
+    decided = neutralise(plain, source=200, run="run-1", volid="backup:x", bridge="vmbr9")
+    assert decided.overrides["name"] == name
+    assert decided.overrides["tags"] == names.TAG
 
 
 def test_every_refusal_is_listed_at_once() -> None:
