@@ -27,12 +27,21 @@ _ISO = re.compile(r"\s*(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)\
 
 @dataclass(frozen=True)
 class Times:
-    """What a heartbeat is measured against: begin of the drill, moment of the archive, the site's zone, the RPO."""
+    """What a heartbeat is measured against: begin of the drill, moment of the archive, the site's zone, the RPO.
+
+    ``is_newest`` False: an older restore point is old on purpose, so its heartbeat is measured against its own moment.
+    """
 
     began: dt.datetime
     archived: dt.datetime
     zone: dt.tzinfo
     rpo: dt.timedelta
+    is_newest: bool = True
+
+    @property
+    def until(self) -> tuple[dt.datetime, str]:
+        """The moment up to which the age of a heartbeat counts, and what that is."""
+        return (self.began, "the drill") if self.is_newest else (self.archived, "this older backup")
 
 
 @dataclass(frozen=True)
@@ -147,7 +156,8 @@ def _heartbeat(found: Sequence[dt.datetime], check: DataCheck, times: Times) -> 
         why = "the copy writes them itself as it boots, so they say nothing; keep earlier lines"
         return Shown("", wrong=f"{say(check)}: its only moments are after the backup (newest {newest}): {why}")
     last, rpo = max(before), check.rpo or times.rpo
-    age = times.began - last
-    told = f"last written {last.astimezone(times.zone):%Y-%m-%d %H:%M:%S}, {say_duration(age)} before the drill"
+    moment, what = times.until
+    age = moment - last
+    told = f"last written {last.astimezone(times.zone):%Y-%m-%d %H:%M:%S}, {say_duration(age)} before {what}"
     wrong = f"{say(check)}: {told}; the RPO is {say_duration(rpo)}" if age > rpo else ""
     return Shown(f"{told} (RPO {say_duration(rpo)})", wrong, age)

@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -84,6 +85,16 @@ def test_a_heartbeat_older_than_the_rpo_is_wrong_and_its_own_rpo_comes_first() -
     found = look({"command": "tail beat", "rpo": "1h"}, beat)
     assert "10 h 59 min before the drill; the RPO is 1 h" in found.wrong
     assert found.age == dt.timedelta(hours=11, seconds=-0.25)
+
+
+def test_an_older_restore_point_is_held_against_its_own_moment() -> None:
+    beat = Inside({}, output=Ran(0, f"{int(ARCHIVED.timestamp()) - 3600}\n"))
+    month_later = replace(TIMES, began=ARCHIVED + dt.timedelta(days=30))
+    check = DataCheck.model_validate({"command": "tail beat"})
+    assert "30 d 1 h before the drill; the RPO is 1 d 2 h" in data.look(check, beat, POSIX, month_later).wrong
+    found = data.look(check, beat, POSIX, replace(month_later, is_newest=False))
+    assert found.text == "last written 2026-11-24 01:00:00, 1 h before this older backup (RPO 1 d 2 h)"
+    assert not found.wrong
 
 
 def test_the_last_change_of_a_file_is_a_heartbeat() -> None:
