@@ -17,6 +17,8 @@ from backup_standard.model import Archive, Facts, Gap
 from backup_standard.model.readings import ArchiveReading
 from backup_standard.plugin import options
 
+NEWEST = "newest"
+"""The restore point of a drill that proves the newest archive."""
 BANDWIDTH = 60
 """MiB a second: less than half of what a single hard disk gives."""
 _MIB = 2**20
@@ -57,9 +59,10 @@ def _bandwidth(text: str) -> float:
 
 
 def is_asked_for(config: pytest.Config) -> bool:
-    """Whether the command line asks for readings, and for rules that judge them."""
+    """Whether the command line asks for readings, and for rules that judge them; a plan and a listing read nothing."""
     asked = config.getoption("--deep") or config.getoption("--deep-guest")
-    return bool(asked) and options.is_audit(config) and not config.option.collectonly
+    only_told = config.option.collectonly or config.getoption("--plan")
+    return bool(asked) and options.is_audit(config) and not only_told
 
 
 def with_readings(
@@ -121,7 +124,7 @@ def _needs_reading(guest: Guest) -> Archive | None:
 
 def _to_be_drilled(config: pytest.Config, inventory: Inventory, facts: Facts) -> set[str]:
     """The archives that this run restores anyway."""
-    if not options.is_drill(config):
+    if not options.is_drill(config) or config.getoption("--restore-point") != NEWEST:
         return set()
     from backup_standard.drill.plan import plan_drills  # noqa: PLC0415
 

@@ -119,3 +119,15 @@ def test_options_that_mean_nothing_are_refused(
 def test_drills_alone_read_nothing_from_end_to_end(ground: Ground, project: pytest.Pytester) -> None:
     done = run(ground, project, "drills", "--deep", "-k", "nothing_of_this_name")
     assert "reading vzdump" not in done.stdout.str()
+
+
+def test_a_drill_of_another_archive_leaves_the_newest_to_be_read(ground: Ground, project: pytest.Pytester) -> None:
+    run(ground, project, "tests_infra", "drills", "--deep-guest=210", "--restore-point=oldest", "-k", "210")
+    found = proofs(last(ground))["210"]
+    assert found[0] == "pass"
+    assert "read on node pve1" in found[1]
+
+
+def test_a_plan_reads_nothing_from_end_to_end(ground: Ground, project: pytest.Pytester) -> None:
+    done = run(ground, project, "tests_infra", "drills", "--deep", "--plan", "-k", "210")
+    assert "reading vzdump" not in done.stdout.str()
