@@ -10,7 +10,7 @@ from backup_standard.drill.course import DATA_TIMEOUT, Course, Observed, Wrong
 
 
 def check_data(course: Course) -> Observed:
-    """Every declared canary and heartbeat; the greatest age of a heartbeat in the newest archive is the measured RPO."""
+    """Every declared canary and heartbeat; the oldest heartbeat of the newest archive is the measured RPO."""
     plan, record = course.plan, course.record
     archived = dt.datetime.fromtimestamp(plan.archive.ctime if plan.archive else 0, tz=dt.UTC)
     zone = zoneinfo.ZoneInfo(course.tools.surroundings.timezone)
