@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from backup_standard.drill import names
 from backup_standard.drill.choices import Choices
 from backup_standard.drill.claims import Claim
 from backup_standard.drill.course import Course
@@ -42,7 +41,7 @@ def ways_in(course: Course) -> list[str]:
     ways = [f"{tool} {course.vmid}"]
     login, gateway = course.plan.settings.login, course.gateway
     if login and gateway:
-        into = ("ip", "netns", "exec", names.namespace(course.vmid))
+        into = ("ip", "netns", "exec", gateway.namespace)
         ssh = ("ssh", "-p", str(login.port), f"{login.user}@{gateway.guest_address}")
         ways.append(shlex.join((*into, *ssh)))
     return ways
