@@ -222,6 +222,10 @@ class Hypervisor(Protocol):
         """Run a command inside a running container."""
         ...
 
+    def container_interfaces(self, vmid: int) -> CommandResult:
+        """List a running container's network cards as JSON, by the node's own ``ip`` in the container's network."""
+        ...
+
     # archives: paths of files on the node
     def write_archive(
         self, path: str, header: ArchiveHeader, volids: Mapping[str, str], compress: str, progress: Progress

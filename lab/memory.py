@@ -18,6 +18,7 @@ from typing import Self
 from lab.hypervisor import AgentSilent, CommandResult, HypervisorError, drive_keys
 from lab.memory_node import MemoryNode
 from lab.scripted import container as containers
+from lab.scripted import ip
 from lab.scripted.guest import ScriptedGuest
 from lab.scripted.image import GuestImage
 from lab.scripted.machine import Machine, card_options
@@ -217,6 +218,10 @@ class MemoryHypervisor(Storehouse):
         """Return the socket of a serial port."""
         with self._lock:
             return str(self._machine(vmid).serial(self._sockets(), index).path)
+
+    def container_interfaces(self, vmid: int) -> CommandResult:
+        """List a container's network cards."""
+        return ip.PROGRAMS["ip"](self.guest(vmid).host.context(), ["-j", "addr"])
 
     def container_exec(self, vmid: int, argv: Sequence[str]) -> CommandResult:
         """Run a command inside a container."""

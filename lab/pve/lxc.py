@@ -150,27 +150,17 @@ def _power_off(call: Call, guest: GuestRecord, _log: TaskLog) -> None:
 
 
 def interfaces(call: Call) -> object:
-    """GET …/interfaces: the container's cards as its own ``ip`` lists them; null while it is stopped."""
+    """GET …/interfaces: the container's cards, listed by the node's ``ip`` in its network; null while it is stopped.
+
+    Upstream: PVE/LXC.pm get_interfaces.
+    """
     guest = guest_of(call)
     if not call.site.hypervisor.is_running(guest.vmid):
         return None
-    result = call.site.hypervisor.container_exec(guest.vmid, ["ip", "-j", "addr"])
+    result = call.site.hypervisor.container_interfaces(guest.vmid)
     if result.rc != 0:
         die(f"unable to list interfaces of CT {guest.vmid}: {result.stderr.strip()}")
-    return parse_ip(result.stdout)
-
-
-def parse_ip(text: str) -> list[dict[str, object]]:
-    """The cards of ``ip -j addr`` (JSON) or of the short tool's plain ``ip addr``."""
-    if text.lstrip().startswith("["):
-        return [_from_json(link) for link in json.loads(text)]
-    found: list[dict[str, object]] = []
-    blocks = re.split(r"^(?=\d+: )", text, flags=re.MULTILINE)
-    for block in blocks:
-        if head := re.match(r"\d+: ([^:@\s]+)", block):
-            mac = re.search(r"link/\S+ ([0-9a-f:]{17})", block)
-            found.append(_entry(head[1], mac[1] if mac else "", re.findall(r"inet6? (\S+/\d+)", block)))
-    return found
+    return [_from_json(link) for link in json.loads(result.stdout)]
 
 
 def _from_json(link: dict[str, Any]) -> dict[str, object]:

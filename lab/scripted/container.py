@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from lab.hypervisor import CommandResult, HypervisorError
+from lab.scripted import ip
 from lab.scripted.guest import ScriptedGuest
 from lab.scripted.host import ScriptedHost
 from lab.scripted.image import GuestImage
@@ -56,6 +57,7 @@ def settle(guest: ScriptedGuest, node: ScriptedHost) -> None:
     """Give a container what it shares with its node: the kernel, whose boot id and clock ticks it shows."""
     own = guest.host
     own.absent |= ABSENT
+    own.programs["ip"] = _ip
     own.boot_id, own.release = node.boot_id, node.release
 
     def stat(process: str, started: float) -> bytes:
@@ -69,6 +71,13 @@ def settle(guest: ScriptedGuest, node: ScriptedHost) -> None:
         "/proc/self/stat": lambda: stat("42 (cat)", own.clock()),
         "/proc/uptime": uptime,
     }
+
+
+def _ip(context: Context, arguments: list[str]) -> CommandResult:
+    """Busybox's ``ip``, which knows no JSON."""
+    if "-j" in arguments:
+        return fail(1, "ip: invalid option -- 'j'")
+    return ip.PROGRAMS["ip"](context, arguments)
 
 
 def pct(execute: Execute, exists: Callable[[int], bool]) -> Program:

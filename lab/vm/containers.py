@@ -94,6 +94,10 @@ class Containers:
         """Run a command inside a container."""
         return self._courier.run([f"{SCRIPT}-exec", str(vmid), *argv])
 
+    def interfaces(self, vmid: int) -> CommandResult:
+        """List a container's network cards with the node's tools: the container's own may be of another kind."""
+        return self._courier.run(["nsenter", "-t", str(self.pid(vmid)), "-n", "--", "ip", "-j", "addr"])
+
     def _check(self, argv: list[str]) -> None:
         done = self._courier.run(argv)
         if done.rc:

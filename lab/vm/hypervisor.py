@@ -124,6 +124,10 @@ class VmHypervisor:
         """Run a command inside a container."""
         return self.containers.execute(vmid, argv)
 
+    def container_interfaces(self, vmid: int) -> CommandResult:
+        """List a container's network cards."""
+        return self.containers.interfaces(vmid)
+
     def write_archive(
         self, path: str, header: ArchiveHeader, volids: Mapping[str, str], compress: str, progress: Progress
     ) -> Written:

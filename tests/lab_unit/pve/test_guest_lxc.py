@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from lab.hypervisor import HypervisorError
+from lab.hypervisor import CommandResult, HypervisorError
 from lab.pve.guestconfig import split_properties
-from lab.pve.lxc import parse_ip
 from tests.lab_unit.pve.guestlab import CT, DRILLER, NOBODY, Lab
 
 NET = "name=eth0,bridge=vmbr9,link_down=1"
@@ -76,14 +77,15 @@ def test_a_container_runs_stops_and_goes(lab: Lab) -> None:
     assert lab.data("GET", "~/lxc") == []
 
 
-def test_plain_output_of_ip_is_understood() -> None:
-    text = (
-        "1: lo: <LOOPBACK,UP> mtu 65536\n    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00\n"
-        "    inet 127.0.0.1/8 scope host lo\n2: eth0@if5: <UP> mtu 1500\n"
-        "    link/ether bc:24:11:00:02:30 brd ff:ff:ff:ff:ff:ff\n    inet 10.0.0.230/24 brd 10.0.0.255\n"
-        "    inet6 fe80::1/64 scope link\n"
-    )
-    lo, eth0 = parse_ip(text)
+def test_every_address_of_a_card_is_told(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = [
+        {"ifname": "lo", "address": "00:00:00:00:00:00", "addr_info": [{"local": "127.0.0.1", "prefixlen": 8}]},
+        {"ifname": "eth0", "address": "bc:24:11:00:02:30", "addr_info": [
+            {"local": "10.0.0.230", "prefixlen": 24}, {"local": "fe80::1", "prefixlen": 64}]},
+    ]  # fmt: skip
+    monkeypatch.setattr(lab.hypervisor, "container_interfaces", lambda _vmid: CommandResult(0, json.dumps(said), ""))
+    lab.run("POST", "~/lxc/230/status/start")
+    lo, eth0 = lab.data("GET", "~/lxc/230/interfaces")
 
     assert (lo["name"], lo["inet"]) == ("lo", "127.0.0.1/8")
     assert (eth0["hwaddr"], eth0["inet"], eth0["inet6"]) == ("bc:24:11:00:02:30", "10.0.0.230/24", "fe80::1/64")
