@@ -12,6 +12,7 @@ from backup_standard.drill.claims import Claim, Claims
 from backup_standard.drill.course import Tools
 from backup_standard.drill.door import run_on
 from backup_standard.drill.guard import Ground, Guard
+from backup_standard.drill.limits import Limits
 from backup_standard.drill.names import Reserved
 from backup_standard.drill.ports import Shell
 from backup_standard.drill.preflight import Surroundings
@@ -98,6 +99,7 @@ def tools(
         shell=shell,
         close=closing,
         choices=choices,
+        limits=Limits(folder, drill_ground(inventory)[0].restores_at_once),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backup_standard import waiting
-from backup_standard.drill import boot, login, names, network
+from backup_standard.drill import boot, login, memory, names, network
 from backup_standard.drill import restore as restoring
 from backup_standard.drill.agent import Agent
 from backup_standard.drill.choices import USUAL, Choices
@@ -19,6 +19,7 @@ from backup_standard.drill.container import IN_CONTAINER, ContainerShell
 from backup_standard.drill.dialect import Dialect, is_windows
 from backup_standard.drill.gateway import Gateway
 from backup_standard.drill.guard import Guard
+from backup_standard.drill.limits import Limits
 from backup_standard.drill.plan import DrillPlan
 from backup_standard.drill.ports import Insider, Ran, Session, Shell, Writer
 from backup_standard.drill.posix import POSIX
@@ -71,6 +72,7 @@ class Tools:
     shell: Shell | None = None
     close: Callable[[], None] = lambda: None
     choices: Choices = USUAL
+    limits: Limits | None = None
 
 
 @dataclass
@@ -87,6 +89,7 @@ class Course:
     gateway: Gateway | None = None
     before: Sequence[Course] = ()
     session: Session | None = None
+    waited: float = 0.0
 
     @property
     def vmid(self) -> int:
@@ -127,6 +130,31 @@ class Course:
         elapsed = time.monotonic() - self.began
         with suppress(OSError):
             self.tools.listener(Event(self.plan.vmid, self.vmid, phase, text, elapsed, percent))
+
+    @contextmanager
+    def turn_to_restore(self) -> Iterator[None]:
+        """Wait until no more restores go onto the storage than may; the time waited is nobody's recovery time."""
+        limits, asked = self.tools.limits, time.monotonic()
+        if limits is None:
+            yield
+            return
+        with limits.restoring(self.plan.storage, lambda _elapsed: self.say("waiting", "for a turn to restore")):
+            self.waited += time.monotonic() - asked
+            yield
+
+    def memory_to_boot(self) -> None:
+        """Wait until the node has room for this copy beside the others; a group's guests do not wait for each other."""
+        plan, limits, asked = self.plan, self.tools.limits, time.monotonic()
+        if limits is None:
+            return
+        if self.before:
+            limits.take_memory(plan.node, self.vmid, plan.memory_bytes)
+            return
+        limits.hold_memory(
+            plan.node, self.vmid, plan.memory_bytes, lambda: memory.available(self.tools.api, plan.node),
+            lambda _elapsed: self.say("waiting", "for memory on the node"),
+        )  # fmt: skip
+        self.waited += time.monotonic() - asked
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Observed]:

@@ -136,25 +136,30 @@ class Drill:
         if why:
             self._note(name, Outcome.NOT_RUN, 0.0, {}, why)
             return
-        started = time.monotonic()
+        clock = self._clock()
         try:
             observed = run(self.course)
         except Unproven as gap:
-            self._note(name, Outcome.UNPROVEN, time.monotonic() - started, {}, str(gap))
+            self._note(name, Outcome.UNPROVEN, clock(), {}, str(gap))
             self.record.not_proven.append(str(gap))
         except FINDINGS as problem:
-            seconds = time.monotonic() - started
+            seconds = clock()
             outcome = Outcome.FAILED
             if isinstance(problem, ConnectionFailed):
                 outcome, self._problems[name] = Outcome.ERROR, problem
             self._note(name, outcome, seconds, _observed(problem), str(problem))
             self.course.say(name, f"failed: {str(problem).splitlines()[0]}")
         except BaseException as problem:
-            seconds = time.monotonic() - started
+            seconds = clock()
             self._note(name, Outcome.FAILED, seconds, {}, f"interrupted: {type(problem).__name__} {problem}".rstrip())
             raise
         else:
-            self._note(name, Outcome.OK, time.monotonic() - started, observed, "")
+            self._note(name, Outcome.OK, clock(), observed, "")
+
+    def _clock(self) -> Callable[[], float]:
+        """Seconds from now on, without those that the drill waits for its turn."""
+        started, waited = time.monotonic(), self.course.waited
+        return lambda: time.monotonic() - started - (self.course.waited - waited)
 
     def _not_ready(self) -> str:
         """Why a guest of a group may not be brought up yet: one before it does not serve."""
@@ -200,6 +205,8 @@ class Drill:
             "deleted": [claim.vmid for claim in standing],
             "production": "as before" if not wrong else "see below",
         }
+        if self.tools.limits:
+            self.tools.limits.give_back(self.course.vmid)
         outcome = Outcome.FAILED if wrong else Outcome.OK
         self._note(TEARDOWN, outcome, time.monotonic() - started, observed, "; ".join(wrong))
         self.course.say(TEARDOWN, "failed" if wrong else "done")

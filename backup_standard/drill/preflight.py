@@ -28,12 +28,17 @@ class Surroundings:
     timezone: str
 
 
-def check(plan: DrillPlan, api: Reader, surroundings: Surroundings, shell: Shell | None) -> dict[str, Any]:
-    """Prove that the drill may begin. Refused lists every objection; returns what was seen, for the record."""
+def check(
+    plan: DrillPlan, api: Reader, surroundings: Surroundings, shell: Shell | None, *, held: int = 0
+) -> dict[str, Any]:
+    """Prove that the drill may begin. Refused lists every objection; returns what was seen, for the record.
+
+    ``held``: bytes of the node's memory that copies of this run have now and will give back.
+    """
     if plan.refusal:
         raise Refused(plan.refusal)
     vmids = [vmid for vmid in (plan.temporary_vmid, plan.clone_vmid) if vmid]
-    objections = [*_window(plan, api, surroundings), *_space(plan, api), *_memory(plan, api)]
+    objections = [*_window(plan, api, surroundings), *_space(plan, api), *_memory(plan, api, held)]
     for vmid in vmids:
         objections += [*taken(api, vmid), *references(api, vmid), *_jobs_naming(surroundings.jobs, vmid)]
         objections += [f"volume {volid} of VMID {vmid} exists" for volid in volumes(api, plan.node, vmid)]
@@ -120,8 +125,8 @@ def _window(plan: DrillPlan, api: Reader, surroundings: Surroundings) -> Iterato
             yield f"a backup is running on {plan.node} ({task.get('upid')})"
 
 
-def _memory(plan: DrillPlan, api: Reader) -> Iterator[str]:
-    free = memory.available(api, plan.node)
+def _memory(plan: DrillPlan, api: Reader, held: int) -> Iterator[str]:
+    free = memory.available(api, plan.node) + held
     if plan.memory_bytes > free:
         yield f"{plan.node} has {say_size(free)} of memory available; the copy is given {say_size(plan.memory_bytes)}"
 

@@ -76,6 +76,7 @@ class DrillSection(Strict):
     vmids: Annotated[str, AfterValidator(_vmid_range)]
     pool: str | None = Field(default=None, description="resource pool that temporary guests are put in")
     gateway: bool = Field(default=True, description="false: drill through the guest agent alone")
+    restores_at_once: int = Field(default=1, ge=1, description="how many restores may go onto the storage at once")
 
     def reserved(self) -> range:
         """The VMIDs of the range, both ends included."""

@@ -49,7 +49,7 @@ def choices_of(config: pytest.Config, run: Run) -> Choices:
         restore_point=config.getoption("--restore-point"),
         seed=secrets.randbelow(10**6) if seed is None else int(seed),
         keep_failed=config.getoption("--keep-restored") == FAILED,
-        gateway=not config.getoption("--no-gateway"),
+        gateway=not config.getoption("--no-gateway") and (run.inventory.drill is None or run.inventory.drill.gateway),
     )
     chosen.write(run.folder.path)
     return chosen

@@ -11,11 +11,18 @@ from backup_standard.quantities import say_duration, say_size
 
 def restore(course: Course) -> Observed:
     """Check that the drill may begin, claim the VMID, restore with every override, look at what came out."""
+    with course.turn_to_restore():
+        return _restore(course)
+
+
+def _restore(course: Course) -> Observed:
     plan, tools, record = course.plan, course.tools, course.record
     course.say("preflight", str(plan))
     record.production_before = production.snapshot(tools.api, tools.guests)
     record.not_proven += production.unseen(record.production_before)
-    seen: Observed = preflight.check(plan, tools.api, tools.surroundings, tools.shell)
+    seen: Observed = preflight.check(
+        plan, tools.api, tools.surroundings, tools.shell, held=tools.limits.held(plan.node) if tools.limits else 0
+    )
     course.archived = restoring.read_archived(tools.api, plan)
     record.system = course.dialect.name
     decided = restoring.decide(course.archived, plan, tools.run)

@@ -14,6 +14,7 @@ from backup_standard.quantities import say_duration
 
 def power_up(course: Course) -> Observed:
     """Prove the isolation, make the gateway, power on, and wait for the guest's own evidence."""
+    course.memory_to_boot()
     plan, tools, record = course.plan, course.tools, course.record
     config = {key: str(value) for key, value in tools.api.get(f"{course.path}/config").items()}
     has_agent, inside = course.is_container or boot.has_agent(config), course.agent
@@ -57,7 +58,7 @@ def make_gateway(course: Course) -> None:
     if tools.shell is None or settings.address is None:
         why = f"guests.{course.plan.vmid}.drill.address is not set"
         if tools.shell is None:
-            why = "no SSH to the node" if tools.choices.gateway else "--no-gateway"
+            why = "no SSH to the node" if tools.choices.gateway else "it is switched off: --no-gateway, or drill.gateway: false"
         course.record.not_proven.append(f"login and network through a gateway: there is none ({why})")
         return
     if course.before and course.before[0].gateway:
