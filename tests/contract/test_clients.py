@@ -36,7 +36,13 @@ def test_proxmoxer_reads_writes_and_waits(lab: labsite.LabSite) -> None:
     archives = api.nodes("pve1").storage("backup-hdd").content.get(content="backup", vmid=220)
     newest = max(archives, key=lambda archive: archive["ctime"])
     upid = api.nodes("pve1").qemu.post(
-        vmid=221, archive=newest["volid"], storage="vmdata", unique=1, net0="virtio,bridge=vmbr9", onboot=0
+        vmid=221,
+        archive=newest["volid"],
+        storage="vmdata",
+        pool="drill",
+        unique=1,
+        net0="virtio,bridge=vmbr9",
+        onboot=0,
     )
     lab.site.tasks.wait(upid)
     assert Tasks.blocking_status(api, upid, timeout=5, polling_interval=0.05)["exitstatus"] == "OK"
