@@ -24,13 +24,12 @@ from backup_standard.evidence.folder import RunFolder
 from backup_standard.hosts import Recorder
 from backup_standard.plugin.drill_choice import MARKERS, chooses, chosen
 from backup_standard.plugin.drill_groups import Standing
-from backup_standard.plugin.drill_options import choices_of
+from backup_standard.plugin.drill_options import CHOICES_KEY
 from backup_standard.plugin.proofs import DRILL_KEY
 from backup_standard.plugin.session import Run, as_usage_error, is_worker, run_of
 from backup_standard.plugin.subjects import Missing, NoSubject
 
 PLAN_KEY = pytest.StashKey[Plan]()
-CHOICES_KEY = pytest.StashKey[Choices]()
 TAIL_PAUSE = 0.5
 """Seconds between two looks for progress of other processes."""
 
@@ -65,11 +64,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     run = _drilling(session.config)
     if run is None:
         return
-    choices = choices_of(session.config, run)
+    choices = session.config.stash[CHOICES_KEY]
     plan = plan_drills(run.inventory, run.site.facts, choices)
     if run.replay_of:
         plan = _as_drilled(plan, run.replay_of)
-    session.config.stash[PLAN_KEY], session.config.stash[CHOICES_KEY] = plan, choices
+    session.config.stash[PLAN_KEY] = plan
     run.not_covered = [
         {"vmid": one.vmid, "guest": f"guest {one.vmid} ({one.name})", "reason": one.reason} for one in plan.not_covered
     ]

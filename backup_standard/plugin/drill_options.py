@@ -7,7 +7,7 @@ import secrets
 import pytest
 
 from backup_standard.drill.choices import NEWEST, OLDEST, RANDOM, Choices
-from backup_standard.plugin.session import Run, is_worker
+from backup_standard.plugin.session import Run, is_worker, run_of
 
 NEVER, FAILED = "never", "failed"
 
@@ -38,7 +38,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
 
 
-def choices_of(config: pytest.Config, run: Run) -> Choices:
+CHOICES_KEY = pytest.StashKey[Choices]()
+"""What was chosen for this run of drills."""
+
+
+def _choices_of(config: pytest.Config, run: Run) -> Choices:
     """What was chosen: in a worker or a replay what the run's folder says, else the options, which are kept there."""
     if run.replay_of:
         return Choices.read(run.replay_of.path)
@@ -60,3 +64,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """A plan needs no workers, which pytest-xdist would start before there is one."""
     if config.getoption("--plan"):
         config.option.dist, config.option.tx, config.option.numprocesses = "no", [], None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Settle what was chosen, before pytest-xdist starts workers, which read it."""
+    run = run_of(session.config)
+    if run and run.is_drill:
+        session.config.stash[CHOICES_KEY] = _choices_of(session.config, run)

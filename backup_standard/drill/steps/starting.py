@@ -58,7 +58,8 @@ def make_gateway(course: Course) -> None:
     if tools.shell is None or settings.address is None:
         why = f"guests.{course.plan.vmid}.drill.address is not set"
         if tools.shell is None:
-            why = "no SSH to the node" if tools.choices.gateway else "it is switched off: --no-gateway, or drill.gateway: false"
+            off = "it is switched off: --no-gateway, or drill.gateway: false"
+            why = "no SSH to the node" if tools.choices.gateway else off
         course.record.not_proven.append(f"login and network through a gateway: there is none ({why})")
         return
     if course.before and course.before[0].gateway:

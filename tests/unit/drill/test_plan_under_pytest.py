@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -91,3 +92,14 @@ def test_an_older_restore_point_is_another_row_than_rst_01_and_replays_as_such(
     (replayed,) = (path for path in ground.reports.iterdir() if path.is_dir() and path != folder)
     again = [json.loads(line) for line in (replayed / "verdicts.jsonl").read_text().splitlines()]
     assert {(row["rule"], row["outcome"]) for row in again} == {(row["rule"], row["outcome"]) for row in rows}
+
+
+def test_workers_restore_one_after_another_onto_one_storage(ground: Ground, project: pytest.Pytester) -> None:
+    done = run(ground, project, "-n", "3", "-k", "restores_into or is_deleted")
+    assert done.ret == 0, done.stdout.str()
+    tasks = ground.lab.data("GET", "/nodes/pve1/tasks", "root", source="all", limit=500)
+    restores = [task for task in tasks if task["type"] in {"qmrestore", "vzrestore"}]
+    spans = sorted((task["starttime"], task["endtime"]) for task in restores)
+    assert len(spans) == 5
+    assert all(ends <= begins for (_begun, ends), (begins, _ends) in itertools.pairwise(spans))
+    assert ground.nothing_left, ground.left_behind
