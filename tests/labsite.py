@@ -26,6 +26,7 @@ from lab.pve import onboot, seed
 from lab.pve.seed_access import Secrets
 from lab.pve.server import Server, TlsFiles, serve
 from lab.pve.site import Site, Version
+from lab.scripted import guesttools
 from lab.scripted.image import new_host_key
 from lab.scripted.site import GuestAccess, lab_hypervisor
 from lab.scripted_ssh import ScriptedSsh, load_key, public_text
@@ -92,6 +93,7 @@ def running(
     hypervisor = lab_hypervisor(access, node, running=False)
     site = Site(hypervisor, version)
     site.auth_delay = 0
+    guesttools.add_to(node.host.programs, site)
     known = Secrets(secrets.token_hex(16), secrets.token_hex(16), secrets.token_hex(8))
     moment = site.now()
     seed.seed(site, moment, known)

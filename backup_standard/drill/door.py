@@ -7,6 +7,7 @@ import shlex
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,8 @@ class GatewayPorts:
         except OSError as problem:
             raise ConnectionFailed(f"port {port} of the guest went silent: {problem or 'no answer'}") from None
         finally:
-            channel.close()
+            with suppress(OSError, EOFError):  # the connection that carries it may be gone
+                channel.close()
         if not answer:
             raise ConnectionFailed(f"port {port} of the guest does not answer the gateway")
         return answer

@@ -1,7 +1,7 @@
-"""Every command that a drill runs as root on a node, in one table: a guest's gateway, the way into a container, and
-the release of a lock that a vanished restore left.
+"""Every command that a drill runs as root on a node, in one table.
 
-Nothing else may be run through the guard; what only looks (``ip -j …``) goes over the node's Host directly.
+They make a guest's gateway, lead into a container, and release the lock that a vanished restore left. Nothing else may
+be run through the guard; what only looks (``ip -j …``) goes over the node's Host directly.
 """
 
 from __future__ import annotations

@@ -51,6 +51,7 @@ class Screen:
 
 BLURRED = "blurred, as the inventory says (drill.screen: blurred)"
 LEFT_OUT = "left out, as the inventory says (drill.screen: no)"
+NOT_RUNNING = "the guest does not run, so its console shows nothing"
 NO_SCREEN = "a container has no screen"
 
 
@@ -68,6 +69,8 @@ def capture(
         return not png.is_blank(last[0].rgb)
 
     try:
+        if api.get(f"/nodes/{node}/qemu/{vmid}/status/current").get("status") != "running":
+            return Screen(None, NOT_RUNNING)
         waiting.until(look, timeout=patience, what="something on the console")
     except waiting.NotReady:
         pass

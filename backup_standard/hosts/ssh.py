@@ -89,9 +89,9 @@ class SshClient:
     def close(self) -> None:
         """Close the connection."""
         with self._lock:
-            if self._client:
-                self._client.close()
-            self._client = None
+            client, self._client = self._client, None
+        if client:
+            _quietly(client.close)
 
     def connect(self) -> Self:
         """Connect and log in. Untrusted (host key), LoginRefused, ConnectionFailed."""
@@ -102,7 +102,8 @@ class SshClient:
         """Run a command line and wait for it; ``timeout`` in seconds of silence. ConnectionFailed when it is lost."""
         timeout = COMMAND_TIMEOUT if timeout is None else timeout
         channel = self.open(command)
-        with contextlib.closing(channel):
+        with contextlib.ExitStack() as after:
+            after.callback(_quietly, channel.close)
             try:
                 channel.settimeout(timeout)
                 if stdin:
@@ -148,7 +149,7 @@ class SshClient:
         try:
             self._log_in(client)
         except BaseException:
-            client.close()
+            _quietly(client.close)
             raise
         return client
 
@@ -203,6 +204,12 @@ class SshClient:
         if isinstance(problem, socket.gaierror):
             text = f"the name {self.host} is not known"
         return ConnectionFailed(text, where=self.where, next_step="check address and port, and that sshd runs there")
+
+
+def _quietly(close: Callable[[], object]) -> None:
+    """Close what may be gone already: that a connection broke is told by what was asked of it, not by its end."""
+    with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
+        close()
 
 
 def _without_delay(transport: paramiko.Transport | None) -> None:

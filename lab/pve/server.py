@@ -6,6 +6,7 @@ import asyncio
 import json
 import ssl
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,13 +40,18 @@ class TlsFiles:
 
 
 class Server:
-    """A running control plane. ``port`` is the one it got; ``stop()`` ends it and its thread."""
+    """A running control plane. ``port`` is the one it got; ``stop()`` ends it and its thread.
+
+    ``answer`` answers each request, in a thread of its own. What a test puts in its place may be a fault; it cuts the
+    connection where it raises ConnectionResetError.
+    """
 
     def __init__(self, site: Site, host: str, port: int, tls: TlsFiles | None) -> None:
         """Not started yet; use :func:`serve`."""
         if tls:
             site.certificate = tls.certificate.read_text()
         self.site, self.host, self.port, self._tls = site, host, port, tls
+        self.answer: Callable[[Site, Request], Answer] = answer
         self._loop = asyncio.new_event_loop()
         self._pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="api")
         self._thread = threading.Thread(target=self._run, name="pve-api", daemon=True)
@@ -106,8 +112,15 @@ class Server:
         self.port = self._runner.addresses[0][1]
 
     async def _close(self) -> None:
-        if self._runner:
-            await self._runner.cleanup()
+        if self._runner is None:
+            return
+        server = self._runner.server
+        transports = [one.transport for one in server.connections if one.transport] if server else []
+        await self._runner.cleanup()
+        for transport in transports:  # whoever does not end its TLS is not waited for
+            transport.abort()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
     async def _handle(self, http: web.Request) -> web.StreamResponse:
         path = http.rel_url.raw_path
@@ -120,10 +133,20 @@ class Server:
         if http.headers.get("Upgrade", "").lower() == "websocket":
             target = await self._loop.run_in_executor(self._pool, open_stream, self.site, request)
             return _response(target) if isinstance(target, Answer) else await pump(http, *target)
-        result = await self._loop.run_in_executor(self._pool, answer, self.site, request)
+        try:
+            result = await self._loop.run_in_executor(self._pool, self.answer, self.site, request)
+        except ConnectionResetError:
+            return _cut(http)
         if result.status == UNAUTHORIZED and self.site.auth_delay:
             await asyncio.sleep(self.site.auth_delay)
         return _response(result)
+
+
+def _cut(http: web.Request) -> web.Response:
+    """End the connection without an answer."""
+    if http.transport:
+        http.transport.abort()
+    return web.Response()
 
 
 def _elsewhere(method: str, path: str) -> Answer:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.campaign import table
 from tests.lab.site import ROOT, EvidenceRun, LabUnderTest, run_lab, run_suite
 from tests.violations import score
 
@@ -23,8 +24,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Print the table of seeded violations and of healthy variants: detects N of N."""
+    """Print the table of seeded violations and of healthy variants (detects N of N), and the fault campaign's."""
     reports = [report for key in ("passed", "failed") for report in terminalreporter.stats.get(key, ())]
+    for row in table.lines(reports):
+        terminalreporter.write_line(row)
     lines = score.lines_in(reports)
     if not lines:
         return

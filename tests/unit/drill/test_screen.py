@@ -105,7 +105,11 @@ class Console:
     """An API with a console, and the websocket to it."""
 
     def __init__(self, *talks: Any) -> None:
-        self.talks, self.closed = list(talks), 0
+        self.talks, self.closed, self.status = list(talks), 0, "running"
+
+    def get(self, path: str, **_params: Any) -> Any:
+        assert path == "/nodes/pve1/qemu/201/status/current"
+        return {"status": self.status}
 
     def write(self, _method: str, _path: str, _params: Any = None) -> Any:
         if isinstance(self.talks[0], Exception):
@@ -227,3 +231,9 @@ def test_a_screen_that_is_to_be_blurred_never_leaves_clear() -> None:
     pixels = zlib.decompress(hidden.png[at : hidden.png.index(b"IEND") - 8])
     assert pixels == b"\0" + b"\x40" * 6, "one tile: the average of red and blue, 85, in steps of 32"
     assert clear.png != hidden.png
+
+
+def test_a_guest_that_does_not_run_has_no_console_to_wait_for() -> None:
+    console = Console(talk(RED))
+    console.status = "stopped"
+    assert capture(console) == screen.Screen(None, screen.NOT_RUNNING)

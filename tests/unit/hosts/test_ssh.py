@@ -223,3 +223,15 @@ def test_a_known_hosts_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
 def test_host_names_on_the_usual_port_need_no_brackets() -> None:
     assert trust.entry_name("pve1", 22) == "pve1"
     assert "ssh-keyscan pve1)" in trust.how_to_add("pve1", 22, "known_hosts", new_key())
+
+
+def test_closing_what_broke_already_is_no_failure_of_its_own(
+    client: SshClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise EOFError
+
+    client.run("first")
+    monkeypatch.setattr(client._client, "close", broken)
+    client.close()
+    assert client.run("second").stdout == b"second\n"
