@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from backup_standard.audit import nights, planned
@@ -32,29 +33,25 @@ def judge(jobs: Sequence[JobOnNode], now: int, site: ZoneInfo, start: str, toler
     The night that summer time shortens may have it at another time. Where the node's clock is another zone's, runs may
     be off by ``tolerance`` as long as some are exact.
     """
-    moments = [
-        dt.datetime.fromtimestamp(at, tz=site) for job in jobs for at in planned.coming_starts(job.job, now, job.zone)
-    ]
-    each = nights.nights_of((int(moment.timestamp()) for moment in moments), site) & {*nights.coming(now, site)}
-    exact = _nights(moments, site, start, dt.timedelta())
-    near = _nights(moments, site, start, tolerance)
-    shifted = bool(exact) and any(job.zone.key != site.key for job in jobs) and each <= near | _short(each, site)
-    wrong = set() if shifted else each - exact - _short(each, site)
+    starts = tuple(at for job in jobs for at in planned.coming_starts(job.job, now, job.zone))
+    foreign = any(job.zone.key != site.key for job in jobs)
+    return _judged(starts, nights.night_of(now, site), site, (start, tolerance, foreign))
+
+
+@lru_cache(maxsize=256)
+def _judged(starts: tuple[int, ...], tonight: dt.date, site: ZoneInfo, policy: tuple[str, dt.timedelta, bool]) -> Hours:
+    """The same of plain values, once for all guests whose runs are planned alike."""
+    start, tolerance, foreign = policy
+    moments = [dt.datetime.fromtimestamp(at, tz=site) for at in starts]
+    apart = [(nights.night_of(at, site), _distance(one, start)) for at, one in zip(starts, moments, strict=True)]
+    each = {night for night, _ in apart} & {*nights.after(tonight)}
+    exact = {night for night, distance in apart if not distance}
+    near = {night for night, distance in apart if distance <= tolerance.total_seconds()}
+    short = {night for night in each if nights.loses_an_hour(night, site)}
+    shifted = bool(exact) and foreign and each <= near | short
+    wrong = set() if shifted else each - exact - short
     times = sorted({f"{moment:%H:%M}" for moment in moments})
-    return Hours(len(each), tuple(sorted(wrong)), tuple(times), shifted and bool(each - exact - _short(each, site)))
-
-
-def _short(found: set[dt.date], zone: ZoneInfo) -> set[dt.date]:
-    return {night for night in found if nights.loses_an_hour(night, zone)}
-
-
-def _nights(moments: Sequence[dt.datetime], zone: ZoneInfo, start: str, tolerance: dt.timedelta) -> set[dt.date]:
-    """The nights with a run no further than that from the hour."""
-    return {
-        nights.night_of(int(moment.timestamp()), zone)
-        for moment in moments
-        if _distance(moment, start) <= tolerance.total_seconds()
-    }
+    return Hours(len(each), tuple(sorted(wrong)), tuple(times), shifted and bool(each - exact - short))
 
 
 def _distance(moment: dt.datetime, start: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 PLANNED_NIGHTS = 400
@@ -23,10 +24,15 @@ def noon_before(night: dt.date, zone: ZoneInfo) -> int:
 
 def coming(now: int, zone: ZoneInfo, count: int = PLANNED_NIGHTS) -> list[dt.date]:
     """The next nights that lie wholly ahead."""
-    first = night_of(now, zone) + dt.timedelta(days=1)
-    return [first + dt.timedelta(days=offset) for offset in range(count)]
+    return after(night_of(now, zone), count)
 
 
+def after(night: dt.date, count: int = PLANNED_NIGHTS) -> list[dt.date]:
+    """The nights that follow one."""
+    return [night + dt.timedelta(days=offset) for offset in range(1, count + 1)]
+
+
+@lru_cache(maxsize=4096)
 def loses_an_hour(night: dt.date, zone: ZoneInfo) -> bool:
     """Whether the clock jumps forward in that night."""
     return noon_before(night + dt.timedelta(days=1), zone) - noon_before(night, zone) < 86400  # noqa: PLR2004 - a day
@@ -38,6 +44,12 @@ def say_nights(found: Collection[dt.date], most: int = 3) -> str:
     return f"{shown} and {len(found) - most} more" if len(found) > most else shown
 
 
-def nights_of(moments: Iterable[int], zone: ZoneInfo) -> set[dt.date]:
+def nights_of(moments: Iterable[int], zone: ZoneInfo) -> frozenset[dt.date]:
     """The nights in which any of the moments falls."""
-    return {night_of(moment, zone) for moment in moments}
+    return _nights_of(tuple(moments), zone)
+
+
+@lru_cache(maxsize=512)
+def _nights_of(moments: tuple[int, ...], zone: ZoneInfo) -> frozenset[dt.date]:
+    """The same, once for all guests whose runs are planned alike."""
+    return frozenset(night_of(moment, zone) for moment in moments)

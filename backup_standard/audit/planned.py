@@ -49,7 +49,7 @@ def coming_starts(job: BackupJob, now: int, zone: ZoneInfo) -> list[int]:
     return list(takewhile(lambda moment: moment <= until, found))
 
 
-def nights_with_a_run(job: BackupJob, now: int, zone: ZoneInfo) -> set[dt.date]:
+def nights_with_a_run(job: BackupJob, now: int, zone: ZoneInfo) -> frozenset[dt.date]:
     """The coming nights in which the job has at least one planned start."""
     ahead = nights.coming(now, zone)
     last = nights.noon_before(ahead[-1] + dt.timedelta(days=1), zone)
@@ -62,7 +62,7 @@ def nights_with_a_run(job: BackupJob, now: int, zone: ZoneInfo) -> set[dt.date]:
         night = nights.night_of(moment, zone)
         found.add(night)
         moment = calendar.next_event(event, nights.noon_before(night + dt.timedelta(days=1), zone) - 1, zone)
-    return found
+    return frozenset(found)
 
 
 def plan(jobs: Sequence[BackupJob], now: int, zone: ZoneInfo) -> NightPlan:

@@ -31,8 +31,8 @@ class RetainedGuest(PlannedGuest):
     def planned_runs(self) -> list[retention.Run]:
         """Every planned backup of the guest on the policy storage, with the retention that follows it."""
         return [
-            retention.Run(start, job.retention)
-            for job in self.jobs
+            retention.Run(start, kept)
+            for job, kept in [(job, job.retention) for job in self.jobs]
             for start in planned.coming_starts(job.job, self.now, self.zone)
         ]
 
