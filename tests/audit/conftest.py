@@ -30,13 +30,13 @@ def inventory(lab: labsite.LabSite) -> Inventory:
 
 
 @pytest.fixture(scope="module")
-def sound(inventory: Inventory) -> Facts:
-    return collect(inventory)
+def sound(inventory: Inventory) -> Site:
+    return Site(inventory, collect(inventory))
 
 
 @pytest.fixture(scope="module")
-def before(inventory: Inventory, sound: Facts) -> dict[str, str]:
-    return judging.outcomes(Site(inventory, sound))
+def before(sound: Site) -> judging.Rows:
+    return judging.judge(sound)
 
 
 @pytest.fixture
@@ -45,12 +45,12 @@ def line(lab: labsite.LabSite, monkeypatch: pytest.MonkeyPatch) -> wire.Line:
 
 
 @pytest.fixture
-def read(inventory: Inventory, sound: Facts) -> Callable[[], Facts]:
+def read(inventory: Inventory, sound: Site) -> Callable[[], Facts]:
     """Reads the site over the bent line, with the node's side and the moment of the sound reading."""
 
     def read() -> Facts:
         with Pve(inventory.api, inventory.api.audit_token) as pve, Reader(pve) as reader:
-            shown = with_the_nodes_side(read_site(reader, inventory, lambda _phrase: None), sound)
-        return at_the_same_moment(shown, sound)
+            shown = with_the_nodes_side(read_site(reader, inventory, lambda _phrase: None), sound.facts)
+        return at_the_same_moment(shown, sound.facts)
 
     return read

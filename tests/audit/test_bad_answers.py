@@ -84,7 +84,7 @@ def test_the_table_names_every_route_that_is_asked(line: wire.Line, read: Callab
 
 @pytest.mark.parametrize("route", [*NEEDED_BY, *DISPENSABLE])
 def test_a_spoiled_answer_is_an_error_of_the_rules_that_need_it(
-    route: str, line: wire.Line, inventory: Inventory, read: Callable[[], Facts], before: dict[str, str]
+    route: str, line: wire.Line, inventory: Inventory, read: Callable[[], Facts], before: judging.Rows
 ) -> None:
     judged: dict[str, judging.Rows] = {}
     for name, fault in FAULTS.items():
@@ -95,8 +95,7 @@ def test_a_spoiled_answer_is_an_error_of_the_rules_that_need_it(
             judged[likeness] = judging.judge(Site(inventory, facts))
         rows = judged[likeness]
 
-        defects = [row.message for row in rows.values() if row.outcome == "defect"]
-        assert not defects, name
-        changed = {key: row for key, row in rows.items() if row.outcome != before.get(" ".join(key))}
+        assert not judging.defects(rows), name
+        changed = judging.changed(before, rows)
         assert {row.outcome for row in changed.values()} <= {"error"}, (name, changed)
         assert {rule for rule, _ in changed} >= NEEDED_BY.get(route, set()), name

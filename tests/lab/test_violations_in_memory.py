@@ -16,10 +16,11 @@ import pytest
 from lab import memory_node
 from lab.pve import seed
 from tests import labinventory, labsite
+from tests.judging import Rows, red, rules
 from tests.lab.site import run_suite
 from tests.violations import healthy, in_memory, score
 from tests.violations.case import Case
-from tests.violations.judge import Row, Rows, changed, judge, judges, read
+from tests.violations.judge import changed, judge, read
 from tests.violations.seeding import seeded
 
 Note = Callable[[str, object], None]
@@ -55,10 +56,6 @@ class Reading:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reading]:
     with labsite.running(tmp_path_factory.mktemp("lab"), now=next_noon(), guests=False) as running:
         yield Reading(running)
-
-
-def red(rows: Rows) -> dict[tuple[str, str], Row]:
-    return {key: row for key, row in rows.items() if row.outcome.is_red}
 
 
 def check(site: Reading, case: Case, note: Note, *, is_healthy: bool) -> None:
@@ -105,7 +102,7 @@ def test_the_rows_are_those_of_the_audit_itself(tmp_path: Path) -> None:
     for verdict in map(json.loads, file.read_text(encoding="utf-8").splitlines()):
         _, bracket, name = verdict["item"].rpartition("[")
         theirs[verdict["rule"], name.removesuffix("]") if bracket else "the site"] = verdict["outcome"]
-    unread = {one.id for one in judges() if one.deep}  # no archive was read from end to end
+    unread = {one.id for one in rules() if one.deep}  # no archive was read from end to end
     assert {key: str(row.outcome) for key, row in ours.items()} == {
         key: outcome for key, outcome in theirs.items() if key[0] not in unread
     }
