@@ -22,7 +22,7 @@ from backup_standard.errors import OperatorError
 from backup_standard.hosts import SshClient, node_client
 from backup_standard.inventory.drills import DrillSection
 from backup_standard.inventory.schema import ApiSection, Inventory, Token
-from backup_standard.model import Facts
+from backup_standard.model import Facts, Gap
 from backup_standard.pve import Pve, PveWriter
 
 
@@ -65,8 +65,9 @@ def node_shell(inventory: Inventory, node: str) -> tuple[SshClient | None, Shell
 
 def surroundings(inventory: Inventory, facts: Facts) -> Surroundings:
     """What the facts say of the site around a drill."""
-    jobs = facts.jobs if isinstance(facts.jobs, dict) else {}
-    return Surroundings(tuple(jobs.values()), inventory.site.timezone)
+    if isinstance(facts.jobs, Gap):
+        return Surroundings((), inventory.site.timezone, f"{facts.jobs.fact}: {facts.jobs.reason}")
+    return Surroundings(tuple(facts.jobs.values()), inventory.site.timezone)
 
 
 def tools(

@@ -26,6 +26,8 @@ class Surroundings:
 
     jobs: tuple[BackupJob, ...]
     timezone: str
+    unknown: str = ""
+    """Why the jobs, or when they run, are not known: then no drill may begin."""
 
 
 def check(
@@ -38,7 +40,8 @@ def check(
     if plan.refusal:
         raise Refused(plan.refusal)
     vmids = [vmid for vmid in (plan.temporary_vmid, plan.clone_vmid) if vmid]
-    objections = [*_window(plan, api, surroundings), *_space(plan, api), *_memory(plan, api, held)]
+    objections = [surroundings.unknown] if surroundings.unknown else []
+    objections += [*_window(plan, api, surroundings), *_space(plan, api), *_memory(plan, api, held)]
     for vmid in vmids:
         objections += [*taken(api, vmid), *references(api, vmid), *_jobs_naming(surroundings.jobs, vmid)]
         objections += [f"volume {volid} of VMID {vmid} exists" for volid in volumes(api, plan.node, vmid)]

@@ -48,3 +48,25 @@ def test_what_is_not_understood_is_unknown() -> None:
         next_runs.of(b.with_jobs([b.job(210, schedule="nonsense")]))
     with pytest.raises(Unknown, match="403"):
         next_runs.of(b.facts(jobs=Gap("backup jobs", "403")))
+
+
+def test_a_node_of_which_nothing_is_known_makes_its_runs_unknown_unless_the_site_told_them() -> None:
+    nodes = {**b.facts().nodes, "pve2": Gap("node pve2", "595")}
+    with pytest.raises(Unknown, match="the zone of node pve2 is not known: 595"):
+        next_runs.of(b.facts(nodes=nodes, jobs={"a": b.job(210, id="a", node="pve2")}))
+    told = int((b.NOW + dt.timedelta(hours=1)).timestamp())
+    assert next_runs.of(b.facts(nodes=nodes, jobs={"a": b.job(210, id="a", node="pve2", runs=(told,))}))[0].runs
+
+
+def test_facts_get_the_runs_and_keep_disabled_jobs() -> None:
+    disabled = replace(b.job(220, id="off"), enabled=False)
+    dated = next_runs.dated(b.with_jobs([b.job(210), disabled])).jobs
+    assert isinstance(dated, dict)
+    assert dated["off"] == disabled
+    assert dated["nightly-vm210"].runs
+
+
+def test_facts_whose_runs_are_unknown_have_no_jobs() -> None:
+    dated = next_runs.dated(b.with_jobs([b.job(210, schedule="nonsense")])).jobs
+    assert isinstance(dated, Gap)
+    assert "nonsense" in dated.reason

@@ -42,6 +42,7 @@ class Api:
             "/cluster/replication": [],
             "/cluster/backup": [],
             "/nodes/pve1/time": {"time": NOON},
+            "/nodes/pve1/status": {"memory": {"total": 8192 * MIB, "used": 2048 * MIB}},
             "/nodes/pve1/tasks": [],
             "/nodes/pve1/storage": [
                 {"storage": "vmdata", "active": 1, "content": "images,rootdir"},
@@ -129,6 +130,12 @@ TAKEN = ApiError("Parameter verification failed.", status=400, parameters={"vmid
 def test_each_objection_is_named(change: dict[str, Any], saying: str) -> None:
     with pytest.raises(Refused, match=saying):
         check(Api(**change))
+
+
+def test_no_drill_begins_while_nobody_knows_when_backups_run() -> None:
+    unknown = Surroundings((), "Europe/Berlin", "backup jobs: 403")
+    with pytest.raises(Refused, match="backup jobs: 403"):
+        preflight.check(plan(), Api(), unknown, None)
 
 
 def test_every_objection_is_named_at_once() -> None:
