@@ -68,6 +68,11 @@ class Gateway:
         guest = self.vmid if self.guest is None else self.guest
         for card in sorted(cards):
             self._must(node_commands.move_port(guest, card, self.kind, onto=self.vmid))
+        return self.prove_alone(cards)
+
+    def prove_alone(self, cards: Collection[int]) -> str:
+        """Prove that the running guest shares the bridge with its gateway alone; Refused names what joined them."""
+        guest = self.vmid if self.guest is None else self.guest
         return isolation.prove_alone(
             self.shell, vmid=guest, cards=cards, kind=self.kind, bridge_of=self.vmid, others=self.others
         )

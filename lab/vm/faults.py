@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import secrets
-import subprocess
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from lab.hypervisor import AgentError, AgentSilent
-from lab.settings import BACKUP_MOUNT, BACKUP_SERIAL, GUESTS, MIB, Folders, built_guest
+from lab.settings import BACKUP_MOUNT, BACKUP_SERIAL, GUESTS, Folders, built_guest
+from lab.vm.copyfaults import AWAITED, CopyFaults, edit
 from lab.vm.errors import LabError
-from lab.vm.hostpackages import program
 from lab.vm.keys import write_secret
 from lab.vm.machinery import Machinery
 from lab.vm.qmp import QmpError
-from lab.vm.recipes import LEAD
 from lab.waiting import until
 
 DUMP = f"{BACKUP_MOUNT}/dump"
 FILLER = f"{BACKUP_MOUNT}/filler"
 UNITS = {"docker": "docker", "dns": "dnsmasq", "monitoring": "prometheus-node-exporter"}
-PARTITION = LEAD + MIB
 DAMAGE = 4096
 
 
@@ -30,6 +28,7 @@ class Faults:
         self._machinery, self._folders = machinery, folders
         self._broken: dict[int, str] = {}
         self._damaged: dict[str, str] = {}
+        self._copies = CopyFaults(machinery)
         machinery.hypervisor.before_start = self._before_start
 
     def cause(self, name: str, vmid: int | None) -> str:
@@ -125,13 +124,15 @@ class Faults:
             raise LabError(f"the agent of guest {vmid} did not take 'systemctl {verb} {unit}': {error}") from error
 
     def _before_start(self, vmid: int, volids: Mapping[str, str]) -> None:
+        self._copies.before_start(vmid, volids)
         unit = self._broken.get(vmid)
-        if unit is None:
-            return
-        volume = self._machinery.hypervisor.disks.file(next(iter(volids.values())))
-        order = f"rm /etc/systemd/system/multi-user.target.wants/{unit}.service"
-        line = [program("debugfs"), "-w", "-R", order, f"{volume}?offset={PARTITION}"]
-        subprocess.run(line, check=True, capture_output=True)
+        if unit is not None:
+            disk = self._machinery.hypervisor.disks.file(next(iter(volids.values())))
+            edit(disk, [f"rm /etc/systemd/system/multi-user.target.wants/{unit}.service"])
+
+    def await_copy(self, vmid: int | None, name: str) -> str:
+        """Let something happen to the copies that drills make of a guest (see :mod:`lab.vm.copyfaults`)."""
+        return self._copies.expect(name, AWAITED[name][0] if vmid is None else vmid)
 
     def wrong_password(self, _vmid: int | None) -> str:
         """Let the password that clients are given for the guests' account be a wrong one."""
@@ -147,6 +148,7 @@ class Faults:
             if vmid in {guest.vmid for guest in GUESTS}:
                 self._in_guest(vmid, "start", unit)
         self._broken.clear()
+        self._copies.clear()
         self._plug_in()
         self._node("mount", "-o", "remount,rw", BACKUP_MOUNT)
         self._node("rm", "-f", FILLER)
@@ -179,5 +181,9 @@ FAULTS: Mapping[str, tuple[Action, str]] = {
     "dead-agent": (Faults.silence, "silence the guest agent of VMID (210) and of its copy"),
     "service-stopped": (Faults.stop_service, "stop the service of VMID (210) and keep it from starting in copies"),
     "wrong-password": (Faults.wrong_password, "give clients a wrong password for the guests' account"),
+    **{
+        name: (partial(Faults.await_copy, name=name), f"in a drill of VMID ({vmid}): {what}")
+        for name, (vmid, what) in AWAITED.items()
+    },
     "clear": (Faults.clear, "undo the faults"),
 }

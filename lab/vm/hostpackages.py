@@ -23,6 +23,7 @@ PROGRAMS: Mapping[str, str] = {
     "fakechroot": "fakechroot",
     "mke2fs": "e2fsprogs",
     "debugfs": "e2fsprogs",
+    "e2fsck": "e2fsprogs",
     "fallocate": "util-linux",
     "grub-mkimage": "grub-common",
     "zstd": "zstd",

@@ -21,7 +21,8 @@ from lab.vm.volumes import Volumes
 class VmHypervisor:
     """Guests, volumes and archives of the lab's node.
 
-    ``silent_agents`` (VMIDs) and ``before_start`` (called with VMID and volumes) are for faults.
+    For faults: ``silent_agents`` (VMIDs), ``before_start`` (called with VMID and volumes) and ``before_agent`` (called
+    with VMID and command).
     """
 
     def __init__(self, courier: Courier, files: Sequence[Path], spawner: Spawner, around: Surroundings) -> None:
@@ -34,6 +35,7 @@ class VmHypervisor:
         self.archives = Archives(courier, self.disks, self.guests, around.sockets)
         self.silent_agents: set[int] = set()
         self.before_start: Callable[[int, Mapping[str, str]], None] = lambda _vmid, _volids: None
+        self.before_agent: Callable[[int, str], None] = lambda _vmid, _command: None
 
     def meminfo(self) -> str:
         """That of this machine: the guests are siblings of the node's VM and take nothing from it."""
@@ -99,6 +101,7 @@ class VmHypervisor:
         guest = self.guests.get(vmid)
         if vmid in self.silent_agents:
             raise AgentSilent(f"qga command '{command}' failed - got timeout")
+        self.before_agent(vmid, command)
         return guest.agent(command, arguments, timeout)
 
     def monitor(self, vmid: int, command: str) -> str:

@@ -31,6 +31,8 @@ def check_network(course: Course) -> Observed:
             phase["not_proven"] = "that guest and gateway exchange traffic: there is no drill gateway (--no-gateway)"
         unreached = network.check_unreachable(run, around, course.dialect)
         phase["unreachable"] = unreached.tried
+        if gateway:
+            phase["still_alone"] = gateway.prove_alone(cards_of(course))
         course.record.not_proven += network.not_proven(phase, unreached)
         return dict(phase)
 
