@@ -41,9 +41,10 @@ class DrilledGuest:
 
     vmid: int
     name: str
+    kind: str = "qemu"
 
     def __str__(self) -> str:
-        return f"VM {self.vmid} ({self.name})"
+        return f"{'CT' if self.kind == 'lxc' else 'VM'} {self.vmid} ({self.name})"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -111,7 +112,7 @@ def _show_plan(run: Run, plan: Plan, choices: Choices, say: Callable[[str], None
 def _as_drilled(plan: Plan, earlier: RunFolder) -> Plan:
     """The part of a plan that an earlier run planned too; a guest that was left out then stays left out."""
     subjects = {row.subject for row in earlier.plan()}
-    drills = tuple(one for one in plan.drills if str(DrilledGuest(one.vmid, one.name)) in subjects)
+    drills = tuple(one for one in plan.drills if str(DrilledGuest(one.vmid, one.name, one.kind)) in subjects)
     others = (NotCovered(one.vmid, one.name, "that run did not drill it") for one in plan.drills if one not in drills)
     return Plan(drills, (*plan.not_covered, *others))
 
@@ -121,7 +122,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     plan = metafunc.config.stash.get(PLAN_KEY, None)
     if plan is None or "drill" not in metafunc.fixturenames:
         return
-    guests: list[Any] = [DrilledGuest(one.vmid, one.name) for one in chosen(metafunc.definition, plan.drills)]
+    guests: list[Any] = [DrilledGuest(one.vmid, one.name, one.kind) for one in chosen(metafunc.definition, plan.drills)]
     ids = [str(guest.vmid) for guest in guests]
     if not guests and not chooses(metafunc.definition):
         guests, ids = [Missing(NoSubject("no guest of this site can be drilled"))], ["no-subject"]
