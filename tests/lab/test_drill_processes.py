@@ -18,7 +18,6 @@ from tests.drillground import Ground, facts, ground
 __all__ = ["facts", "ground"]
 
 PROJECT = Path(__file__).parents[2]
-TWO_GUESTS = "100 or 210"
 
 
 def start(ground: Ground, *arguments: str) -> subprocess.Popen[str]:
@@ -47,12 +46,16 @@ def until_running(ground: Ground, vmid: int) -> None:
         threading.Event().wait(0.05)
 
 
-def test_two_workers_restore_each_guest_once(ground: Ground) -> None:
-    done = start(ground, "-n", "2", "-k", TWO_GUESTS, "-p", "no:cacheprovider")
-    text, _ = done.communicate(timeout=120)
+@pytest.mark.parametrize(
+    ("workers", "guests"), [("1", [100, 210]), ("2", [100, 210]), ("4", [100, 200, 210, 220, 230])]
+)
+def test_however_many_workers_each_guest_is_restored_once(ground: Ground, workers: str, guests: list[int]) -> None:
+    done = start(ground, "-n", workers, "-k", " or ".join(map(str, guests)), "-p", "no:cacheprovider")
+    text, _ = done.communicate(timeout=300)
     assert done.returncode == 0, text
-    tasks = ground.lab.data("GET", "/nodes/pve1/tasks", "root", typefilter="qmrestore", source="all")
-    assert sorted(task["id"] for task in tasks) == ["101", "211"]
+    tasks = ground.lab.data("GET", "/nodes/pve1/tasks", "root", source="all", limit=500)
+    restored = sorted(int(task["id"]) for task in tasks if task["type"] in {"qmrestore", "vzrestore"})
+    assert restored == [guest + 1 for guest in guests]
     assert "drill 100→101" in text
     assert "drill 210→211" in text
     assert ground.nothing_left, ground.left_behind
