@@ -71,15 +71,31 @@ def planned_row(item: pytest.Item) -> Planned | None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """Turn the outcome of a rule into a verdict and its failure into plain sentences."""
+    row, raised = planned_row(item), call.excinfo
+    if row and raised and _is_foreseen(raised.value, call.when):
+        call.excinfo = _without_traceback(raised)
     report: pytest.TestReport = yield
-    row = planned_row(item)
+    call.excinfo = raised
     if row is None or (report.when != "call" and report.passed):
         return report
-    error = call.excinfo.value if call.excinfo else None
+    error = raised.value if raised else None
     verdict = _verdict(item, row, report, error)
     report.user_properties = [*report.user_properties, (VERDICT, verdict.to_json())]
     is_defect = verdict.outcome is Outcome.ERROR and not isinstance(error, OperatorError | Unread)
     return _shown(report, verdict, is_defect=is_defect)
+
+
+def _is_foreseen(error: BaseException, when: str) -> bool:
+    """Whether a verdict says it all: a finding, or what an operator can mend."""
+    return isinstance(error, (OperatorError, Unknown, NotApplicable, NotRun, NoSubject)) or (
+        isinstance(error, AssertionError) and when == "call"
+    )
+
+
+def _without_traceback(raised: pytest.ExceptionInfo[BaseException]) -> pytest.ExceptionInfo[BaseException]:
+    """The failure as pytest reports it at once: the traceback that it would render, with all facts, is not shown."""
+    quiet = pytest.fail.Exception(str(raised.value), pytrace=False)
+    return pytest.ExceptionInfo.from_exc_info((type(quiet), quiet, raised.tb))
 
 
 def _verdict(item: pytest.Item, row: Planned, report: pytest.TestReport, error: BaseException | None) -> Verdict:
