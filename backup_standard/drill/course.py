@@ -30,6 +30,7 @@ from backup_standard.drill.screen import Open
 from backup_standard.drill.windows import WINDOWS
 from backup_standard.errors import OperatorError, Refused
 from backup_standard.hosts import SshClient
+from backup_standard.inventory.secrets import Secret
 
 Observed = dict[str, Any]
 
@@ -89,6 +90,7 @@ class Course:
     gateway: Gateway | None = None
     before: Sequence[Course] = ()
     session: Session | None = None
+    throwaway: Secret | None = field(default=None, repr=False)
     waited: float = 0.0
 
     @property

@@ -109,6 +109,8 @@ class SshDoor(GatewayPorts):
     @property
     def method(self) -> str:
         """How the account proves itself."""
+        if self.account.held:
+            return "throw-away key"
         return "password" if self.account.password else "key"
 
     @property
@@ -124,12 +126,12 @@ class SshDoor(GatewayPorts):
         """Try a fresh random password, or a key made for this one try."""
         if means == "password":
             wrong = Secret(secrets.token_urlsafe(18))
-            return self._enter(replace(self.account, key=None, password=wrong))
+            return self._enter(replace(self.account, key=None, held=None, password=wrong))
         with tempfile.TemporaryDirectory(prefix="drill-") as folder:
             key = Path(folder) / "unknown_key"
             key.touch(mode=0o600)
             key.write_bytes(_unknown_key())
-            return self._enter(replace(self.account, key=key, password=None))
+            return self._enter(replace(self.account, key=key, held=None, password=None))
 
     def _enter(self, account: Account) -> SshSession:
         client = guest_client(self.node, self.namespace, self.address, account, self.host_key, port=self.port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import socket
 import threading
@@ -44,12 +45,14 @@ class Output:
 class Account:
     """How to log in: with a key file, a password, or (neither) the SSH agent and the keys in ~/.ssh.
 
-    ``sudo``: commands that need root go through sudo.
+    ``held``: a private key that is in no file, as OpenSSH writes an Ed25519 key. ``sudo``: commands that need root go
+    through sudo.
     """
 
     user: str
     key: Path | None = None
     password: Secret | None = field(default=None, repr=False)
+    held: Secret | None = field(default=None, repr=False)
     sudo: bool = False
 
 
@@ -155,14 +158,14 @@ class SshClient:
 
     def _log_in(self, client: paramiko.SSHClient) -> None:
         account = self.account
-        own_keys = account.key is None and account.password is None
+        own_keys = account.key is None and account.password is None and account.held is None
         try:
             client.connect(
                 self.host,
                 self.port,
                 account.user,
                 password=account.password.reveal() if account.password else None,
-                pkey=_private_key(account.key, self.where) if account.key else None,
+                pkey=_key_of(account, self.where),
                 look_for_keys=own_keys,
                 allow_agent=own_keys,
                 timeout=CONNECT_TIMEOUT,
@@ -185,8 +188,8 @@ class SshClient:
 
     def _refused(self, problem: Exception) -> LoginRefused:
         means = f"the key {self.account.key}" if self.account.key else "the keys of the SSH agent and ~/.ssh"
-        if self.account.password:
-            means = "the password"
+        if self.account.password or self.account.held:
+            means = "the password" if self.account.password else "the throw-away key"
         return LoginRefused(
             f"the account {self.account.user} is not let in with {means} ({problem})",
             where=self.where,
@@ -217,6 +220,12 @@ def _without_delay(transport: paramiko.Transport | None) -> None:
     under = getattr(transport, "sock", None)
     if isinstance(under, socket.socket):
         under.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _key_of(account: Account, where: str) -> paramiko.PKey | None:
+    if account.held is not None:
+        return paramiko.Ed25519Key.from_private_key(io.StringIO(account.held.reveal()))
+    return _private_key(account.key, where) if account.key else None
 
 
 def _private_key(path: Path, where: str) -> paramiko.PKey:

@@ -13,11 +13,14 @@ from backup_standard.inventory.fields import Address, Duration, HoldsSecret, Int
 
 
 class Login(HoldsSecret):
-    """How a drill logs in to the restored guest. One of ``key`` or ``password`` at least."""
+    """How a drill logs in to the restored guest. One of ``key``, ``password`` and ``throwaway_key`` at least."""
 
     user: str
     key: str | None = Field(default=None, description="private key file")
     password: SecretRef | None = None
+    throwaway_key: bool = Field(
+        default=False, description="a fresh key for each drill, put into the copy through its guest agent (pct exec)"
+    )
     through: Literal["ssh", "agent"] = Field(
         default="ssh", description="agent: for Windows guests without an SSH server; needs a password"
     )
@@ -28,8 +31,11 @@ class Login(HoldsSecret):
 
     @model_validator(mode="after")
     def _some_credential(self) -> Login:
-        if self.key is None and self.password is None:
-            raise ValueError("give key: FILE or password: REFERENCE")
+        own = self.key is not None or self.password is not None
+        if self.throwaway_key and (own or self.through == "agent"):
+            raise ValueError("throwaway_key: true goes with neither key, password nor through: agent")
+        if not own and not self.throwaway_key:
+            raise ValueError("give key: FILE or password: REFERENCE, or throwaway_key: true")
         if self.through == "agent" and self.password is None:
             raise ValueError("a login through the agent needs password: REFERENCE")
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backup_standard.drill import login
+from backup_standard.drill import login, throwaway
 from backup_standard.drill.agent_door import AgentDoor
 from backup_standard.drill.course import LOGIN_TIMEOUT, Course, Observed, Unproven
 from backup_standard.drill.door import GatewayPorts, SshDoor
@@ -10,6 +10,10 @@ from backup_standard.drill.ports import Door, Ports
 from backup_standard.drill.windows import WINDOWS
 from backup_standard.errors import Refused
 from backup_standard.hosts.guest import account_of
+from backup_standard.hosts.ssh import Account
+from backup_standard.inventory.drills import Login
+
+OWN_CREDENTIAL = "that a credential of the client's own opens the account {}: the drill brought a throw-away key"
 
 
 def ports_of(course: Course) -> Ports | None:
@@ -50,7 +54,21 @@ def door_of(course: Course) -> SshDoor:
         key = course.agent.run(course.dialect.host_key).stdout.strip()
     if not key:
         raise Refused("the guest's host key is not known", next_step=f"set {where}.login.host_key")
-    return SshDoor(node, gateway.namespace, gateway.guest_address, account_of(settings), key, settings.port)
+    return SshDoor(node, gateway.namespace, gateway.guest_address, _account(course, settings), key, settings.port)
+
+
+def _account(course: Course, settings: Login) -> Account:
+    """The inventory's account; where it asks for a throw-away key, that is put into the copy once somebody can."""
+    if not settings.throwaway_key:
+        return account_of(settings)
+    where = f"guests.{course.plan.vmid}.drill.login"
+    if course.dialect is WINDOWS:
+        raise Refused("a throw-away key is for Linux guests", next_step=f"give {where} a key or a password")
+    if not (course.booted and course.booted.agent):
+        raise Refused("the guest agent does not answer, so no throw-away key can be put into the copy")
+    if course.throwaway is None:
+        course.throwaway = throwaway.give(course.agent.run, settings.user)
+    return Account(settings.user, held=course.throwaway)
 
 
 def log_in(course: Course) -> Observed:
@@ -64,4 +82,6 @@ def log_in(course: Course) -> Observed:
             dialect=course.dialect,
         )  # fmt: skip
         phase.update(seen)
+    if course.throwaway is not None:
+        course.record.not_proven.append(OWN_CREDENTIAL.format(settings.user if settings else ""))
     return seen

@@ -186,7 +186,7 @@ def test_the_labs_inventory_says_that_it_is_a_lab() -> None:
         (
             "key: ~/.ssh/drill",
             "port: 22",
-            "acme.yaml:11: guests.200.drill.login: give key: FILE or password: REFERENCE",
+            "acme.yaml:11: guests.200.drill.login: give key: FILE or password: REFERENCE, or throwaway_key: true",
         ),
         (
             "vmid: 201,",
