@@ -344,7 +344,10 @@ def test_a_secret_of_the_wrong_type_is_not_repeated_either(write: Any, written: 
         ("a: 1\n  b: 2\n", "acme.yaml:2: this is not YAML: mapping values are not allowed here"),
         ("a: 1\n\tb: 2\n", "acme.yaml:2: this is not YAML: found character '\\t' that cannot start any token"),
         ("a: *nope\n", "acme.yaml:1: this is not YAML: found undefined alias 'nope'"),
-        ("a: \x07\n", "acme.yaml:1: this is not YAML: unacceptable character #x0007: special characters are not allowed"),
+        (
+            "a: \x07\n",
+            "acme.yaml:1: this is not YAML: unacceptable character #x0007: special characters are not allowed",
+        ),
     ],
 )
 def test_what_is_not_yaml_is_said_with_its_line(write: Any, text: Any, message: Any) -> None:
