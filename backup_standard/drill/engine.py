@@ -30,6 +30,7 @@ STEPS: Mapping[str, Step] = {
 
 GATE = "services"
 """The step that a guest of a group must have passed before the next is brought up."""
+AFTER_THE_NETWORK = ("services", "data")
 TEARDOWN = "teardown"
 SCREENS = "artefacts"
 
@@ -87,6 +88,7 @@ class Drill:
         After a login through the agent it is the agent's host: nothing else runs commands there.
         """
         self.step("login")
+        self._require_sound()
         session = self.course.session
         if isinstance(session, AgentSession):
             return self.host_as_root(recorder)
@@ -97,8 +99,16 @@ class Drill:
     def host_as_root(self, recorder: Recorder | None = None) -> Any:
         """The restored guest as a testinfra host over its guest agent."""
         self.step("boot")
+        self._require_sound()
         dialect, name = self.course.dialect, f"{self.course.vmid} (agent)"
         return agent_host(self.course.agent, name, recorder, line=dialect.line, literal=dialect.literal)
+
+    def _require_sound(self) -> None:
+        """NotRun when a step before the services failed: then the modules that look at services say nothing either."""
+        before = [self.record.steps.get(name) for name in STEPS if name not in AFTER_THE_NETWORK]
+        failed = next((step for step in before if step is not None and step.ends_the_drill), None)
+        if failed:
+            raise NotRun(f"the copy of guest {self.plan.vmid} was not looked into: {failed.name} failed")
 
     @property
     def recovery(self) -> float | None:
