@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from backup_standard.evidence.verdicts import Outcome, Verdict
 
 _WIDTH = 100
+_UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters but line feed and tab, what turns the direction of writing, halves of characters."""
 _LABELS = {
     Outcome.UNKNOWN: "Unknown",
     Outcome.ERROR: "Error",
@@ -24,6 +27,11 @@ _COMMANDS = frozenset({
 })  # fmt: skip
 
 
+def shown(text: str) -> str:
+    """Text that a terminal or a page shows and does not obey: names and notes come from guests."""
+    return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def explain(verdict: Verdict) -> str:
     """A verdict in plain sentences: what is demanded, what was found, why it matters, the command that mends it."""
     parts = [
@@ -35,7 +43,7 @@ def explain(verdict: Verdict) -> str:
     lines = [_paragraph(name, text) for name, text in parts if text]
     if verdict.remedy:
         lines.append("  Remedy:   " + verdict.remedy.replace("\n", "\n            "))
-    return "\n".join(lines)
+    return shown("\n".join(lines))
 
 
 def say_observed(observed: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ from backup_standard.drill.progress import Event, Listener, Tail, Throttle, to_f
 from backup_standard.drill.replay import ReplayedDrill
 from backup_standard.errors import OperatorError
 from backup_standard.evidence.folder import RunFolder
+from backup_standard.evidence.wording import shown
 from backup_standard.hosts import Recorder
 from backup_standard.plugin.drill_choice import MARKERS, chooses, chosen
 from backup_standard.plugin.drill_groups import Standing
@@ -238,7 +239,7 @@ def _write(terminal: Any, event: Event) -> None:
     """A line of its own, also where pytest has begun one of letters."""
     if terminal._tw.width_of_current_line:  # noqa: SLF001 - pytest has no other way to ask
         terminal.write_line("")
-    terminal.write_line(str(event))
+    terminal.write_line(shown(str(event)))
 
 
 def _listener(config: pytest.Config, run: Run) -> Listener:

@@ -21,7 +21,7 @@ from backup_standard.errors import NotApplicable, NotRun, OperatorError, Unknown
 from backup_standard.evidence.notes import Evidence
 from backup_standard.evidence.verdicts import Outcome, Planned, Verdict
 from backup_standard.evidence.waived import names_of
-from backup_standard.evidence.wording import explain
+from backup_standard.evidence.wording import explain, shown
 from backup_standard.inventory import attestations, waivers
 from backup_standard.plugin.session import Run, run_of
 from backup_standard.plugin.subjects import EVIDENCE_KEY, NoSubject
@@ -57,7 +57,7 @@ def subject_of(item: pytest.Item) -> str:
     """The subject of a row, as an operator speaks: the first parameter."""
     callspec = getattr(item, "callspec", None)
     subjects = [*callspec.params.values()] if callspec else []
-    return str(subjects[0]) if subjects else "the site"
+    return " ".join(shown(str(subjects[0])).split()) if subjects else "the site"
 
 
 def planned_row(item: pytest.Item) -> Planned | None:
@@ -112,7 +112,7 @@ def _verdict(item: pytest.Item, row: Planned, report: pytest.TestReport, error: 
     elif outcome in {Outcome.FAIL, Outcome.ADVISORY, Outcome.WAIVED} and rule and not isinstance(error, NoSubject):
         remedy = _remedy(rule, getattr(item, "funcargs", {}))
     return Verdict(
-        **row.to_json(), outcome=outcome, observed=notes.observed, message=message, remedy=remedy,
+        **row.to_json(), outcome=outcome, observed=notes.observed, message=shown(message), remedy=shown(remedy),
         seconds=round(report.duration, 3),
     )  # fmt: skip
 

@@ -15,6 +15,7 @@ from backup_standard.evidence import recorded
 from backup_standard.evidence.folder import RunFolder
 from backup_standard.evidence.proven import drilled_before
 from backup_standard.evidence.verdicts import Verdict
+from backup_standard.evidence.wording import shown
 from backup_standard.inventory.loader import load
 from backup_standard.inventory.schema import Inventory
 from backup_standard.model.codec import facts_from_json, facts_to_json
@@ -163,7 +164,7 @@ def _progress(config: pytest.Config) -> Callable[[str], None]:
 
     def say(text: str) -> None:
         if terminal and config.option.verbose >= 0:
-            terminal.write_line(text)
+            terminal.write_line(shown(text))
 
     return say
 

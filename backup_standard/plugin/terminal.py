@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from backup_standard.evidence.verdicts import Outcome, Verdict
-from backup_standard.evidence.wording import is_command
+from backup_standard.evidence.wording import is_command, shown
 from backup_standard.plugin.session import Run, is_worker, run_of
 from backup_standard.plugin.verdicts import summary_of, verdict_in
 
 _MILD = {Outcome.NOT_APPLICABLE: "-", Outcome.ADVISORY: "a", Outcome.ATTESTED: "A", Outcome.WAIVED: "w"}
 _LETTERS = {Outcome.UNKNOWN: ("U", "UNKNOWN"), Outcome.ERROR: ("E", "ERROR"), Outcome.NOT_RUN: ("n", "NOT RUN")}
+
+_SHOWN = 3
+"""Unfinished runs that the header names."""
 
 
 @pytest.hookimpl(trylast=True)
@@ -32,10 +35,17 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     if run is None or is_worker(config):
         return []
     lab = ", LAB" if run.inventory.class_ == "lab" else ""
-    release = f", Proxmox VE {run.site.facts.release}" if run.site_read else ""
+    release = f", Proxmox VE {shown(run.site.facts.release)}" if run.site_read else ""
     replay = [f"replay of {run.replay_of.path}: nothing is asked of the site"] if run.replay_of else []
     client = f"client: {run.inventory.client}{lab}; site: {run.inventory.site.name}{release}"
-    return [client, *replay, f"run: {run.folder.path}"]
+    unfinished = [f"an earlier run has not ended, and proves nothing: {one}" for one in _last(run.folder.unfinished())]
+    return [client, *replay, f"run: {run.folder.path}", *unfinished]
+
+
+def _last(runs: Sequence[str]) -> Iterator[str]:
+    if len(runs) > _SHOWN:
+        yield f"{len(runs) - _SHOWN} more before these"
+    yield from runs[-_SHOWN:]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -77,7 +87,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             terminalreporter.write_line(f"         likewise for {', '.join(others)}: see the report")
     _say_not_covered(terminalreporter, run)
     for leftover in run.leftovers:
-        terminalreporter.write_line(f"left behind: {leftover}", red=True)
+        terminalreporter.write_line(f"left behind: {shown(leftover)}", red=True)
     terminalreporter.write_line("")
     terminalreporter.write_line(str(summary), green=summary.is_green, red=not summary.is_green, bold=True)
     counts = ", ".join(f"{count} {outcome}" for outcome, count in summary.counts.items() if count)
@@ -111,4 +121,4 @@ def _say_row(terminal: Any, verdict: Verdict) -> None:
 def _say_not_covered(terminal: Any, run: Run) -> None:
     word = "not yet covered" if run.is_drill else "not judged"
     for one in run.folder.not_covered():
-        terminal.write_line(f"{word}: {one['guest']}: {one['reason']}")
+        terminal.write_line(shown(f"{word}: {one['guest']}: {one['reason']}"))

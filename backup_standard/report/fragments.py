@@ -8,12 +8,12 @@ from html import escape
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from backup_standard.evidence.wording import is_command, say_value
+from backup_standard.evidence.wording import is_command, say_value, shown
 
 
 def text(value: object) -> str:
     """A value as text that a page shows as it is."""
-    return escape(str(value), quote=True)
+    return escape(shown(str(value)), quote=True)
 
 
 def badge(outcome: str) -> str:
