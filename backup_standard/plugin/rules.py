@@ -27,6 +27,7 @@ from backup_standard.plugin.session import Run, run_of
 from backup_standard.plugin.subjects import EVIDENCE_KEY, NoSubject
 from backup_standard.standard.wording import Rule, rule_from
 
+ROW_KEY = pytest.StashKey[Planned | None]()
 VERDICT = "verdict"
 """The name under which a verdict travels in a report's user properties."""
 
@@ -62,6 +63,12 @@ def subject_of(item: pytest.Item) -> str:
 
 def planned_row(item: pytest.Item) -> Planned | None:
     """The item as a row of the plan, None when it is no rule's."""
+    if ROW_KEY not in item.stash:
+        item.stash[ROW_KEY] = _planned_row(item)
+    return item.stash[ROW_KEY]
+
+
+def _planned_row(item: pytest.Item) -> Planned | None:
     rule = rule_of(item)
     if rule is None:
         return None

@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from backup_standard.audit.site import Site
 from backup_standard.evidence.folder import RunFolder
+from backup_standard.inventory.loader import load
 from backup_standard.inventory.schema import Inventory
 from backup_standard.model import Facts
+from backup_standard.model.codec import facts_from_json
 from backup_standard.plugin import session
+from tests import judging
 from tests.rules import builders
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,6 +84,20 @@ class Project:
         """The only run's folder."""
         (only,) = self.folders
         return RunFolder(only)
+
+    def rows(self) -> dict[tuple[str, str], str]:
+        """Outcomes of the last run by rule and subject id, as :mod:`tests.judging` names them."""
+        found = {}
+        for one in self.last.verdicts():
+            _, bracket, name = one.item.rpartition("[")
+            found[one.rule, name.removesuffix("]") if bracket else "the site"] = str(one.outcome)
+        return found
+
+    def judged(self) -> dict[tuple[str, str], str]:
+        """What each rule of the standard says of each of its subjects by what the last run has read."""
+        facts = facts_from_json(self.last.facts.read_text(encoding="utf-8"))
+        found = judging.outcomes(judging.judge(Site(load(self.last.inventory).inventory, facts)))
+        return {key: str(outcome) for key, outcome in found.items()}
 
     def outcomes(self) -> dict[str, str]:
         """Outcomes of the last run by the item's own name, as ``test_x[210]``."""

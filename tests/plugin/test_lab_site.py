@@ -36,6 +36,7 @@ def test_the_healthy_lab_is_green(lab_project: Project, monkeypatch: pytest.Monk
     result.stdout.fnmatch_lines(
         ["COMPLIANT: * of the standard's rules checked on * subjects, all met*", "LAB · * rows*"]
     )
+    assert lab_project.rows() == lab_project.judged()
     assert "<b>LAB</b>" in lab_project.last.report.read_text()
     assert Path(lab_project.last.path / "commands.jsonl").exists()
 
