@@ -124,6 +124,7 @@ def _record(run: Run, summary: Summary, exit_status: int) -> dict[str, Any]:
         "degraded": summary.is_degraded,
         "counts": summary.counts,
         "leftovers": run.leftovers,
+        "unfinished": run.folder.unfinished(),
         "exit_status": exit_status,
     }
 

@@ -69,6 +69,7 @@ def body(folder: RunFolder) -> str:
             section("Waived", rules.waived(rows), "waived"),
             section("Attested, not observed", rules.attested(rows), "attested"),
             section("Left behind on the site", _list(run.get("leftovers") or ()), "leftovers"),
+            section("Earlier runs that have not ended", _list(run.get("unfinished") or ()), "unfinished"),
             section("Restore drills", drills.overview(drilled, folder.path, zone), "drills"),
             section("Each drill", drills.details(drilled, folder.path, zone), "each-drill"),
             section("How long the whole site would take", _forecast(folder, drilled, not_covered), "forecast"),

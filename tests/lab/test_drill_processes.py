@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -84,6 +85,7 @@ def test_after_kill_9_the_next_run_removes_what_was_left(ground: Ground) -> None
     text, _ = done.communicate(timeout=120)
     assert done.returncode == 0, text
     assert "gone: VMID 211 on pve1 (copy of guest 210, run " in text
+    assert re.search(r"an earlier run has not ended, and proves nothing: \S+-drill: \d of \d planned rows", text)
     assert ground.nothing_left, ground.left_behind
 
 

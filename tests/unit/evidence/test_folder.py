@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,20 @@ def test_only_whole_audits_that_came_to_an_end_are_earlier_audits(tmp_path: Path
     ours = RunFolder.create(tmp_path, "acme", "audit", started + dt.timedelta(days=1))
     ours.write_run(records["whole"])
     assert ours.earlier_audits() == (started,)
+
+
+def test_runs_that_began_and_have_not_ended_are_named_with_how_far_they_came(tmp_path: Path) -> None:
+    day = dt.timedelta(days=1)
+    ended = RunFolder.create(tmp_path, "acme", "drill", WHEN - 4 * day)
+    ended.write_run({"finished": WHEN})
+    RunFolder.create(tmp_path, "acme", "drill", WHEN - 3 * day)
+    killed = RunFolder.create(tmp_path, "acme", "drill", WHEN - 2 * day)
+    killed.write_plan([ROW, replace(ROW, item="t.py::b[210]")])
+    killed.add_verdict(Verdict(**ROW.to_json(), outcome=Outcome.PASS))
+    broken = RunFolder.create(tmp_path, "acme", "audit", WHEN - day)
+    (broken.path / "plan.json").write_text("{")
+    ours = RunFolder.create(tmp_path, "acme", "drill", WHEN)
+    RunFolder.create(tmp_path, "acme", "drill", WHEN + day)
+    assert [line.split(": ", 1)[1] for line in ours.unfinished()] == [
+        "nothing was planned yet", "1 of 2 planned rows were judged", "its plan cannot be read",
+    ]  # fmt: skip
