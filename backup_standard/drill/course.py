@@ -34,7 +34,7 @@ from backup_standard.inventory.secrets import Secret
 
 Observed = dict[str, Any]
 
-RESTORE_TIMEOUT, LOGIN_TIMEOUT, NETWORK_TIMEOUT, SERVICES_TIMEOUT = 6 * 3600.0, 300.0, 120.0, 300.0
+RESTORE_TIMEOUT, LOGIN_TIMEOUT, NETWORK_TIMEOUT, SERVICES_TIMEOUT = 6 * 3600.0, 300.0, 120.0, 600.0
 DATA_TIMEOUT = 60.0
 """Seconds; generous, because a guest without hardware virtualisation is slow, and a failure is final."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -107,12 +108,12 @@ def check_all(
 ) -> dict[str, Finding]:  # fmt: skip
     """Wait for every declared service, then look once at those that may fail here; results in the declared order.
 
-    ``timeout`` in seconds for each.
+    ``timeout`` in seconds for all of them together; each is looked at once at least.
     """
-    found = [Finding()] * len(checks)
+    found, deadline = [Finding()] * len(checks), time.monotonic() + timeout
     for place, check in sorted(enumerate(checks), key=lambda one: bool(one[1].expected_under_isolation)):
         expected = check.expected_under_isolation or ""
-        wrong = failure(check, probes) if expected else _wait(check, probes, timeout=timeout, tick=tick)
+        wrong = failure(check, probes) if expected else _wait(check, probes, deadline, tick)
         found[place] = Finding(wrong, expected)
     return dict(zip(_named(checks), found, strict=True))
 
@@ -123,12 +124,15 @@ def _named(checks: Sequence[ServiceCheck]) -> list[str]:
     return [word if word not in words[:place] else f"{word} (number {place + 1})" for place, word in enumerate(words)]
 
 
-def _wait(check: ServiceCheck, probes: Probes, *, timeout: float, tick: Callable[[str, float], None]) -> str:
+def _wait(check: ServiceCheck, probes: Probes, deadline: float, tick: Callable[[str, float], None]) -> str:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        return failure(check, probes)
     try:
         return waiting.until(
             lambda: failure(check, probes),
             ready=lambda wrong: wrong == "",
-            timeout=timeout,
+            timeout=left,
             what=say(check),
             tick=lambda _wrong, elapsed: tick(say(check), elapsed),
         )

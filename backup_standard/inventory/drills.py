@@ -52,6 +52,9 @@ class DrillOfGuest(Strict):
     )
     interface: str | None = Field(default=None, description="expected interface name, for example eth0")
     boot_timeout: Duration = dt.timedelta(minutes=10)
+    services_timeout: Duration | None = Field(
+        default=None, description="how long all services together are waited for; default: 10m"
+    )
     services: list[ServiceCheck] | Literal["none"] = Field(default_factory=list)
     services_reason: str | None = Field(default=None, description="why there are no services, where services: none")
 

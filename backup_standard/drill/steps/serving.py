@@ -35,8 +35,10 @@ def _declared(course: Course, checks: Sequence[Any]) -> dict[str, str]:
         )
     agent = course.agent.run if course.booted and course.booted.agent else None
     user = course.session.run if course.session else None
+    given = course.plan.settings.services_timeout
+    timeout = given.total_seconds() if given else SERVICES_TIMEOUT
     found = services.check_all(
-        checks, services.Probes(agent, user, ports_of(course), course.dialect), timeout=SERVICES_TIMEOUT,
+        checks, services.Probes(agent, user, ports_of(course), course.dialect), timeout=timeout,
         tick=lambda what, _elapsed: course.say("services", f"waiting for {what}"),
     )  # fmt: skip
     seen = {what: str(one) for what, one in found.items()}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from backup_standard import waiting
 from backup_standard.drill import dns, services
 from backup_standard.drill.ports import Ran
 from backup_standard.drill.posix import POSIX
@@ -109,6 +110,27 @@ def test_services_are_waited_for_and_each_is_told() -> None:
     assert ticks[0] == "unit a"
     named = [ServiceCheck(http=HttpCheck(url="http://x")), ServiceCheck(dns=DnsCheck(name="n", answer="1.1.1.1"))]
     assert [services.say(check) for check in named] == ["http http://x", "dns n"]
+
+
+def test_services_that_never_come_are_waited_for_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+
+    def until(_look: object, *, timeout: float, what: str, **_more: object) -> str:
+        waits.append(timeout)
+        clock.append(clock[-1] + timeout)
+        raise waiting.NotReady(what)
+
+    clock = [1000.0]
+    monkeypatch.setattr("backup_standard.drill.services.time.monotonic", lambda: clock[-1])
+    monkeypatch.setattr("backup_standard.drill.services.waiting.until", until)
+    checks = [ServiceCheck(unit=name) for name in "abc"]
+
+    found = services.check_all(
+        checks, services.Probes(lambda _argv: Ran(3, "inactive\n"), None, None), timeout=60, tick=lambda *_: None
+    )
+
+    assert waits == [60]
+    assert [one.wrong for one in found.values()] == [f"unit {name} is inactive" for name in "abc"]
 
 
 def test_a_name_of_an_ipv6_answer_is_asked_for_aaaa() -> None:
