@@ -117,7 +117,7 @@ def test_what_goes_wrong_around_a_copy_fails_its_own_row_and_no_other_guest(site
     assert "vm-101-disk-0" in site.volumes()
     run_lab("fault", "clear")
     reaped = subprocess.run(
-        [sys.executable, "-c", REAP, "reap", "--inventory", INVENTORY, "--yes"],
+        [sys.executable, "-c", REAP, "reap", "--inventory", INVENTORY, "--yes", f"--run-dir={tmp_path}"],
         cwd=ROOT, check=False, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert reaped.returncode == 0, done.stdout + reaped.stdout + reaped.stderr
