@@ -38,11 +38,10 @@ class Tally:
 
 
 def strike_each(scene: Scene, fault: Fault, moments: Iterable[Moment]) -> Tally:
-    """One fault at each moment that it fits."""
+    """One fault at each moment; all of them have to fit it."""
     tally = Tally(fault.name)
     for moment in moments:
-        if fault.fits(moment.ask):
-            tally.add(moment, strike(scene, fault, moment))
+        tally.add(moment, strike(scene, fault, moment))
     return tally
 
 

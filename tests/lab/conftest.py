@@ -19,8 +19,13 @@ pytestmark = pytest.mark.lab
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Where the table of seeded violations goes; an audit's report takes it in by --detection."""
+    """Where the table of seeded violations goes (an audit's report takes it in by --detection); the whole campaign."""
     parser.addoption("--keep-detection", metavar="FILE", help="keep the table of seeded violations")
+    parser.addoption(
+        "--whole-campaign",
+        action="store_true",
+        help="strike with each fault at every moment of a drill that it fits, not at a share of them",
+    )
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
