@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +22,9 @@ _BRANCHES = 24
 _GIVE_UP_AFTER = 3
 """Requests in a row without any answer after which the API itself is asked whether it is still there."""
 _SERVER_ERROR, _NOT_IMPLEMENTED = 500, 501
+_STORAGE_OFF = re.compile(r"storage '[^']*' is (disabled|not available on)|unable to activate storage '")
+"""What Proxmox answers, as an error 500, of a storage that cannot be used (upstream: PVE/Storage.pm): the site's state,
+which rules of its own judge, and no failure of the reading."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -92,6 +96,7 @@ class Reader:
             return Gap(fact, problem.what, f"{need}: {problem.next_step}")
         except ApiError as problem:
             failed = problem.status >= _SERVER_ERROR and problem.status != _NOT_IMPLEMENTED
+            failed = failed and not _STORAGE_OFF.search(str(problem.what))
             return Gap(fact, str(problem.what), broken=failed)
         except OperatorError as problem:
             return Gap(fact, f"{problem.where}: {problem.what}" if problem.where else problem.what, broken=True)
