@@ -41,6 +41,12 @@ class Transcript:
 def spares(lab: LabUnderTest) -> Iterator[str]:
     with spare_disks(lab) as head:
         yield head
+    rows = [
+        line.split() for line in lab.node("pvs", "--noheadings", "-o", "vg_name,pv_used", "--units", "b").splitlines()
+    ]
+    assert [group for group, _ in rows] == ["vmdata"] * 16
+    serials = lab.node("lsblk", "-dno", "SERIAL,FSTYPE").split("\n")
+    assert {f"{serial} LVM2_member" for serial in SPARES} <= {" ".join(row.split()) for row in serials}
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda one: one.name)
@@ -60,12 +66,3 @@ def test_a_storage_is_followed_to_its_disks(lab: LabUnderTest, spares: str, layo
     assert found.server == ""
     if folder := os.environ.get("KEEP_TRANSCRIPTS"):
         Path(folder, f"node-{layout.name}.txt").write_text(transcript.text)
-
-
-def test_the_disks_are_the_groups_again(lab: LabUnderTest) -> None:
-    rows = [
-        line.split() for line in lab.node("pvs", "--noheadings", "-o", "vg_name,pv_used", "--units", "b").splitlines()
-    ]
-    assert [group for group, _ in rows] == ["vmdata"] * 16
-    serials = lab.node("lsblk", "-dno", "SERIAL,FSTYPE").split("\n")
-    assert {f"{serial} LVM2_member" for serial in SPARES} <= {" ".join(row.split()) for row in serials}
