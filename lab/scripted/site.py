@@ -32,7 +32,7 @@ def _role(image: GuestImage, role: str) -> None:
         image.services["docker.service"] = image.services["containerd.service"] = "active"
         image.ports["8080"] = "http:lab web is up\n"
         image.containers["web"] = "running"
-        image.files["/var/lib/lab/web/www/index.html"] = "<!doctype html><title>lab</title><p>lab web is up</p>\n"
+        image.files["/etc/docker/daemon.json"] = '{"storage-driver": "overlay2"}\n'
     elif role == "dns":
         image.services["dnsmasq.service"] = "active"
         image.ports["53"] = "dns"

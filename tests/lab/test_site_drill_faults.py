@@ -109,6 +109,7 @@ def test_what_is_wrong_inside_a_copy_fails_its_own_row_and_no_other_guest(site: 
     require_exactly(INSIDE, verdicts(tmp_path))
 
 
+@pytest.mark.whole
 def test_what_goes_wrong_around_a_copy_fails_its_own_row_and_no_other_guest(site: LabUnderTest, tmp_path: Path) -> None:
     done = drilled(AROUND, tmp_path)
 
