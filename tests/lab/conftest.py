@@ -24,8 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--whole-campaign",
         action="store_true",
-        help="strike with each fault at every moment of a drill that it fits, not at a share of them, and run the tests "
-        "marked whole",
+        help="strike with each fault at every moment of a drill that it fits, and run the tests marked whole, too",
     )
 
 
