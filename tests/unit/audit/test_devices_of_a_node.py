@@ -1,4 +1,4 @@
-"""The layouts that ``tests/lab/test_site_layouts.py`` builds on a real node, over what its tools said then."""
+"""The layouts that ``tests/lab/test_storage_layouts.py`` builds on a real node, over what its tools said then."""
 
 from __future__ import annotations
 
