@@ -44,9 +44,14 @@ class NotBooted(Exception):
     """The guest did not come up; the text says what was seen last."""
 
 
-def power_on(api: Writer, node: str, vmid: int, kind: str = "qemu") -> None:
-    """Start the guest; TaskFailed when Proxmox could not."""
+def power_on(api: Writer, node: str, vmid: int, kind: str = "qemu") -> float:
+    """Start the guest; TaskFailed when Proxmox could not. Returns the moment (monotonic) before which it was off.
+
+    The guest runs before its start task has ended, by seconds on a busy node.
+    """
+    powered = time.monotonic()
     api.wait_task(str(api.write("POST", f"{names.guest_path(kind, node, vmid)}/status/start")), timeout=120)
+    return powered
 
 
 def wait_until_up(
@@ -54,17 +59,18 @@ def wait_until_up(
     *,
     has_agent: bool,
     by_ssh: Callable[[], Ran | None],
+    powered: float,
     timeout: float,
     tick: Callable[[float], None],
     dialect: Dialect = POSIX,
 ) -> Booted:
     """Wait for the agent, or for a login where no agent answers; then ask the guest for its boot id and uptime.
 
-    ``by_ssh`` runs what the dialect takes for evidence over SSH and
+    ``powered`` is the moment of power-on (monotonic). ``by_ssh`` runs what the dialect takes for evidence over SSH and
     returns None while nobody can log in. NotBooted when the guest stops, when nothing answers in time, or when what
     answers was up before power-on.
     """
-    powered, seen = time.monotonic(), _Seen(agent, has_agent=has_agent, by_ssh=by_ssh)
+    seen = _Seen(agent, has_agent=has_agent, by_ssh=by_ssh)
     try:
         rung = waiting.until(
             seen.look,

@@ -31,7 +31,7 @@ def power_up(course: Course) -> Observed:
     with course.phase("boot") as phase:
         phase["disk"] = disk
         make_gateway(course)
-        boot.power_on(tools.api, plan.node, course.vmid, plan.kind)
+        powered = boot.power_on(tools.api, plan.node, course.vmid, plan.kind)
         if course.gateway:
             record.isolation["proven"].append(course.gateway.attach(guestconfig.cards(config)))
     with course.phase("agent") as phase:
@@ -39,6 +39,7 @@ def power_up(course: Course) -> Observed:
             inside,
             has_agent=has_agent,
             by_ssh=lambda: _evidence_by_ssh(course),
+            powered=powered,
             timeout=plan.settings.boot_timeout.total_seconds(),
             tick=lambda _elapsed: course.say("boot", "waiting for the guest's own evidence"),
             dialect=course.dialect,

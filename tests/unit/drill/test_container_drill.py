@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -193,8 +194,8 @@ def test_an_init_that_ran_before_power_on_is_no_boot() -> None:
     old = Ran(0, f"2fb1c546\n{stat('1 (init)', 100)}\n{stat('42 (cat)', 100 + 3600 * TICKS)}\n")
     with pytest.raises(boot.NotBooted, match="has been up for 3600 s"):
         boot.wait_until_up(
-            shell({"status": "running"}, old), has_agent=True, by_ssh=lambda: None, timeout=1, tick=lambda _seen: None,
-            dialect=IN_CONTAINER,
+            shell({"status": "running"}, old), has_agent=True, by_ssh=lambda: None, powered=time.monotonic(),
+            timeout=1, tick=lambda _seen: None, dialect=IN_CONTAINER,
         )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,8 @@ def test_interfaces_by_the_agent_and_by_ip_have_one_shape() -> None:
 
 
 def up(**changes: Any) -> boot.Booted:
-    known: dict[str, Any] = {"has_agent": True, "by_ssh": lambda: None, "timeout": 0.2, "tick": lambda _elapsed: None}
+    known: dict[str, Any] = {"has_agent": True, "by_ssh": lambda: None, "powered": time.monotonic(), "timeout": 0.2,
+                             "tick": lambda _elapsed: None}  # fmt: skip
     answers = {"ping": {}, "exec": {"pid": 1},
                "exec_status": [{"exited": 1, "exitcode": 0, "out-data": "abc\n0.5 1.0\n"}],
                "current": {"status": "running"}} | changes.pop("answers", {})  # fmt: skip
@@ -100,6 +102,13 @@ def test_a_boot_is_proven_by_a_boot_id_and_a_short_uptime() -> None:
 def test_a_guest_that_was_up_before_power_on_did_not_boot() -> None:
     with pytest.raises(boot.NotBooted, match="has been up for 900 s"):
         up(answers={"exec_status": [{"exited": 1, "exitcode": 0, "out-data": "abc\n900.0 1.0\n"}]})
+
+
+def test_a_start_that_took_long_counts_from_its_beginning() -> None:
+    said = {"exited": 1, "exitcode": 0, "out-data": "abc\n60.0 1.0\n"}
+    assert up(answers={"exec_status": [said]}, powered=time.monotonic() - 60).seconds >= 60
+    with pytest.raises(boot.NotBooted, match="has been up for 60 s"):
+        up(answers={"exec_status": [said]}, powered=time.monotonic() - 30)
 
 
 def test_a_guest_that_tells_no_boot_id_did_not_prove_its_boot() -> None:
