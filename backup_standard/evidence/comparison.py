@@ -10,10 +10,9 @@ from typing import Any
 from backup_standard.errors import OperatorError
 from backup_standard.evidence import recorded
 from backup_standard.evidence.folder import RunFolder
-from backup_standard.evidence.verdicts import Outcome, Verdict, reconcile
+from backup_standard.evidence.verdicts import Verdict, reconcile
 from backup_standard.model import Facts, Gap
 
-_ORDER = list(Outcome)
 _COMPUTED = frozenset({"next-run", "digest"})
 """What the API adds to a job's settings."""
 
@@ -28,7 +27,7 @@ class Turned:
     @property
     def is_worse(self) -> bool:
         """Whether it turned for the worse."""
-        return _ORDER.index(self.after.outcome) > _ORDER.index(self.before.outcome)
+        return self.after.outcome.is_worse_than(self.before.outcome)
 
 
 @dataclass(frozen=True)

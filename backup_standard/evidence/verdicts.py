@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -26,8 +27,19 @@ class Outcome(StrEnum):
         """Whether it stands in the way of a good verdict."""
         return self in {Outcome.NOT_RUN, Outcome.UNKNOWN, Outcome.ERROR, Outcome.FAIL}
 
+    def is_worse_than(self, other: Outcome) -> bool:
+        """Whether it comes after another in that order."""
+        return _ORDER.index(self) > _ORDER.index(other)
+
 
 _ORDER = list(Outcome)
+_PARAMETERS = re.compile(r"\[(.*)\]$")
+
+
+def parameters_of(item: str) -> str | None:
+    """What stands in the brackets of an item's id: ``210-web`` of ``test_x[210-web]``; None without brackets."""
+    found = _PARAMETERS.search(item)
+    return found[1] if found else None
 
 
 @dataclass(frozen=True)
@@ -90,7 +102,7 @@ def worst(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:
     found: dict[str, Verdict] = {}
     for verdict in verdicts:
         before = found.get(verdict.item)
-        if before is None or _ORDER.index(verdict.outcome) > _ORDER.index(before.outcome):
+        if before is None or verdict.outcome.is_worse_than(before.outcome):
             found[verdict.item] = verdict
     return found
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
-from backup_standard.evidence.verdicts import Outcome, Verdict
+from backup_standard.evidence.verdicts import Outcome, Verdict, parameters_of
 from backup_standard.inventory.schema import Waiver
-
-_PARAMETERS = re.compile(r"\[(.*)\]$")
 
 
 def names_of(item: str, subject: str) -> set[str]:
     """The names under which an inventory may speak of a row's subject: as it is shown, and its id in the item."""
-    short = _PARAMETERS.search(item)
-    return {subject, short[1]} if short else {subject}
+    short = parameters_of(item)
+    return {subject} if short is None else {subject, short}
 
 
 def unneeded(waivers: Iterable[Waiver], rows: Sequence[Verdict]) -> list[Verdict]:

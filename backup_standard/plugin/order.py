@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from backup_standard.evidence.verdicts import parameters_of
 from backup_standard.plugin import options
 from backup_standard.plugin.drill_groups import together
 from backup_standard.plugin.rules import rule_of
@@ -15,7 +16,6 @@ from backup_standard.plugin.session import run_of
 PROVEN_BY_DRILLS = "VER-05"
 LAST = "RST-07"
 """The row that deletes the copy."""
-_PARAMETERS = re.compile(r"\[(.*)\]$")
 _VMID = re.compile(r"(\d{3,9})(?:-|$)")
 
 
@@ -23,18 +23,18 @@ Together = Mapping[str, tuple[str, int]]
 """For guests of an application group, by VMID: the group, and the place in it."""
 
 
-def group_of(item: str, together: Together) -> str:
+def group_of(item: str, known: Together) -> str:
     """The guest, its application group, or other subject of an item, by its id: ``test_x[210-web]`` belongs to 210."""
     subject = _subject_of(item)
-    return together[subject][0] if subject in together else subject
+    return known[subject][0] if subject in known else subject
 
 
 def _subject_of(item: str) -> str:
-    parameters = _PARAMETERS.search(item)
-    if not parameters:
+    parameters = parameters_of(item)
+    if parameters is None:
         return item
-    vmid = _VMID.match(parameters[1])
-    return vmid[1] if vmid else parameters[1]
+    vmid = _VMID.match(parameters)
+    return vmid[1] if vmid else parameters
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
