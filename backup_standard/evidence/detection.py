@@ -34,10 +34,11 @@ class Case:
 
 @dataclass(frozen=True)
 class Detection:
-    """The table; ``taken`` is an ISO moment."""
+    """The table; ``taken`` is an ISO moment, ``made_with`` the digest of the code that made it."""
 
     taken: str
     cases: tuple[Case, ...]
+    made_with: str = ""
 
     def of(self, kind: str) -> tuple[Case, ...]:
         """The violations, or the healthy states."""
@@ -67,7 +68,7 @@ def parse(text: str) -> Detection:
         cases = tuple(_case(one) for one in raw["cases"])
         if raw["schema"] != SCHEMA or not cases:
             raise ValueError(f"it is no table of schema {SCHEMA} with cases")
-        return Detection(str(raw["taken"]), cases)
+        return Detection(str(raw["taken"]), cases, str(raw.get("made_with", "")))
     except (KeyError, TypeError) as problem:
         raise ValueError(f"it is no such table: {problem!r}") from None
 
@@ -83,9 +84,9 @@ def checked(path: Path, root: Path) -> str:
     again = "make it anew: pytest tests/lab -k violations_in_memory --keep-detection FILE"
     try:
         text = path.read_text(encoding="utf-8")
-        parse(text)
+        table = parse(text)
     except (OSError, ValueError) as problem:
         raise OperatorError(f"{path}: {problem}", where="--detection", next_step=again) from None
-    if json.loads(text).get("made_with") != made_with(root):
+    if table.made_with != made_with(root):
         raise OperatorError(f"{path} was made with another version of the rules", where="--detection", next_step=again)
     return text

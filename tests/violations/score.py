@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from backup_standard.evidence.detection import SCHEMA, made_with
+from backup_standard.evidence.detection import SCHEMA, Case, Detection, made_with
 
 KEY = "violation"
 """The name under which a case's line travels in a report's user properties."""
@@ -45,15 +45,7 @@ def said(lines: Sequence[Mapping[str, Any]]) -> list[str]:
         f"{'ok ' if one['ok'] else 'NOT'}  {one['where']:<7}{one['name']:<46}{', '.join(one['found']) or 'nothing'}"
         for one in lines
     ]
-    return [
-        *rows,
-        ", ".join(filter(None, (_count(lines, "violation", "detects"), _count(lines, "healthy", "healthy")))),
-    ]
-
-
-def _count(lines: Sequence[Mapping[str, Any]], kind: str, word: str) -> str:
-    of_kind = [one for one in lines if one["kind"] == kind]
-    return f"{word} {sum(one['ok'] for one in of_kind)} of {len(of_kind)}" if of_kind else ""
+    return [*rows, Detection("", tuple(Case(**one) for one in lines)).headline]
 
 
 def write(lines: Sequence[Mapping[str, Any]], path: Path, root: Path) -> None:
