@@ -66,8 +66,8 @@ def body(folder: RunFolder) -> str:
             _numbers(summary, len(drilled)),
             _about(folder, run, zone),
             section("What has to be mended", rules.to_mend(rows), "mend"),
-            section("Waived", rules.waived(rows), "waived"),
-            section("Attested, not observed", rules.attested(rows), "attested"),
+            section("Waived", rules.with_outcome(rows, Outcome.WAIVED), "waived"),
+            section("Attested, not observed", rules.with_outcome(rows, Outcome.ATTESTED), "attested"),
             section("Left behind on the site", _list(run.get("leftovers") or ()), "leftovers"),
             section("Earlier runs that have not ended", _list(run.get("unfinished") or ()), "unfinished"),
             section("Restore drills", drills.overview(drilled, folder.path, zone), "drills"),
@@ -76,8 +76,8 @@ def body(folder: RunFolder) -> str:
             section(
                 "Guests without a drill" if summary.drilled else "Guests not judged", _guests(not_covered), "uncovered"
             ),
-            section("Worth knowing", rules.advisories(rows), "advisories"),
-            section("Not applicable, as declared", rules.not_applicable(rows), "not-applicable"),
+            section("Worth knowing", rules.with_outcome(rows, Outcome.ADVISORY), "advisories"),
+            section("Not applicable, as declared", rules.with_outcome(rows, Outcome.NOT_APPLICABLE), "not-applicable"),
             section("Every rule", rules.every_rule(rows), "rules"),
             section("Rights and logins that are missing", rights.missing(run), "rights"),
             section("What could not be seen", _gaps(run), "gaps"),

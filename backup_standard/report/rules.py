@@ -17,24 +17,9 @@ def to_mend(rows: Iterable[Verdict]) -> str:
     return "".join(_finding(row) for row in red)
 
 
-def advisories(rows: Iterable[Verdict]) -> str:
-    """What is advised, and fails nothing."""
-    return "".join(_finding(row) for row in rows if row.outcome is Outcome.ADVISORY)
-
-
-def not_applicable(rows: Iterable[Verdict]) -> str:
-    """What there is nothing of to judge, each with the reason that the inventory declares."""
-    return "".join(_finding(row) for row in rows if row.outcome is Outcome.NOT_APPLICABLE)
-
-
-def attested(rows: Iterable[Verdict]) -> str:
-    """What could not be observed and a named person vouches for: each with the statement, its author and its dates."""
-    return "".join(_finding(row) for row in rows if row.outcome is Outcome.ATTESTED)
-
-
-def waived(rows: Iterable[Verdict]) -> str:
-    """Findings that a named person approved until a date: each with the approval and what was found."""
-    return "".join(_finding(row) for row in rows if row.outcome is Outcome.WAIVED)
+def with_outcome(rows: Iterable[Verdict], outcome: Outcome) -> str:
+    """The rows that ended so, each with its message and remedy."""
+    return "".join(_finding(row) for row in rows if row.outcome is outcome)
 
 
 def _finding(row: Verdict) -> str:
