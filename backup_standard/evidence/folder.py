@@ -131,13 +131,27 @@ class RunFolder:
                 found.append(dt.datetime.fromisoformat(record["finished"]))
         return tuple(sorted(found))
 
-    def unfinished(self) -> tuple[str, ...]:
-        """Runs of the same client that began before and have not ended, oldest first, each in words.
+    def unfinished_runs(self) -> tuple[RunFolder, ...]:
+        """Runs of the same client that began before and have not ended, oldest first.
 
         They were killed, or still run elsewhere; either way they prove nothing.
         """
         earlier = [path for path in sorted(self.path.parent.glob("*Z-*")) if path.is_dir() and path.name < self.id]
-        return tuple(_progress_of(RunFolder(path)) for path in earlier if not (path / "run.json").exists())
+        return tuple(RunFolder(path) for path in earlier if not (path / "run.json").exists())
+
+    def unfinished(self) -> tuple[str, ...]:
+        """Those runs, each in words."""
+        return tuple(run.progress() for run in self.unfinished_runs())
+
+    def progress(self) -> str:
+        """How far the run came, as far as its folder can be read."""
+        try:
+            planned, judged = len(self.plan()), len({verdict.item for verdict in self.verdicts()})
+        except (ValueError, TypeError, KeyError):  # cut short by a crash
+            return f"{self.id}: its plan cannot be read"
+        if not planned:
+            return f"{self.id}: nothing was planned yet"
+        return f"{self.id}: {judged} of {planned} planned rows were judged"
 
     def _read(self, name: str) -> Json:
         path = self.path / name
@@ -146,14 +160,3 @@ class RunFolder:
     def remove(self) -> None:
         """Delete the folder: nothing came of the run."""
         shutil.rmtree(self.path, ignore_errors=True)
-
-
-def _progress_of(run: RunFolder) -> str:
-    """How far a run came, as far as its folder can be read."""
-    try:
-        planned, judged = len(run.plan()), len({verdict.item for verdict in run.verdicts()})
-    except (ValueError, TypeError, KeyError):  # cut short by a crash
-        return f"{run.id}: its plan cannot be read"
-    if not planned:
-        return f"{run.id}: nothing was planned yet"
-    return f"{run.id}: {judged} of {planned} planned rows were judged"

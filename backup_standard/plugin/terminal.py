@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from backup_standard.evidence.folder import RunFolder
 from backup_standard.evidence.verdicts import Outcome, Verdict
 from backup_standard.evidence.wording import is_command, shown
 from backup_standard.plugin.session import Run, is_worker, run_of
@@ -38,14 +39,16 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     release = f", Proxmox VE {shown(run.site.facts.release)}" if run.site_read else ""
     replay = [f"replay of {run.replay_of.path}: nothing is asked of the site"] if run.replay_of else []
     client = f"client: {run.inventory.client}{lab}; site: {run.inventory.site.name}{release}"
-    unfinished = [f"an earlier run has not ended, and proves nothing: {one}" for one in _last(run.folder.unfinished())]
+    earlier = _last(run.folder.unfinished_runs())
+    unfinished = [f"an earlier run has not ended, and proves nothing: {one}" for one in earlier]
     return [client, *replay, f"run: {run.folder.path}", *unfinished]
 
 
-def _last(runs: Sequence[str]) -> Iterator[str]:
+def _last(runs: Sequence[RunFolder]) -> Iterator[str]:
     if len(runs) > _SHOWN:
         yield f"{len(runs) - _SHOWN} more before these"
-    yield from runs[-_SHOWN:]
+    for one in runs[-_SHOWN:]:
+        yield one.progress()
 
 
 @pytest.hookimpl(tryfirst=True)
