@@ -14,7 +14,7 @@ from backup_standard.collect import sudoers
 from backup_standard.errors import OperatorError
 from backup_standard.inventory.loader import load
 from backup_standard.inventory.schema import Inventory
-from backup_standard.standard.privileges import Release
+from backup_standard.standard.privileges import RELEASES, Release
 from backup_standard.standard.wording import Rule
 
 _TEXT = """\
@@ -46,7 +46,11 @@ def add_to(commands: Commands[argparse.ArgumentParser]) -> None:
         help="a page of docs/ (%(choices)s; default: standard)",
     )
     made.add_argument(
-        "--pve", type=int, choices=(7, 8, 9), default=9, help="the release that tokens are for (default: %(default)s)"
+        "--pve",
+        type=int,
+        choices=[major for major, _ in RELEASES],
+        default=RELEASES[-1][0],
+        help="the release that tokens are for (default: %(default)s)",
     )
     made.add_argument("--inventory", type=Path, metavar="FILE", help="put this client's names in")
 

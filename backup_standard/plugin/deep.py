@@ -11,14 +11,13 @@ import pytest
 from backup_standard.audit import next_runs
 from backup_standard.audit.guest import Guest
 from backup_standard.audit.site import Site
+from backup_standard.drill.choices import NEWEST
 from backup_standard.errors import OperatorError, Unknown
 from backup_standard.inventory.schema import Inventory
 from backup_standard.model import Archive, Facts, Gap
 from backup_standard.model.readings import ArchiveReading
 from backup_standard.plugin import options
 
-NEWEST = "newest"
-"""The restore point of a drill that proves the newest archive."""
 BANDWIDTH = 60
 """MiB a second: less than half of what a single hard disk gives."""
 _MIB = 2**20

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from backup_standard.drill.choices import NEWEST
 from backup_standard.drill.plan import DrillPlan
 
 MARKERS = {
@@ -36,7 +37,7 @@ def _fits(mark: pytest.Mark, plan: DrillPlan) -> bool:
     if mark.name == "declared":
         return all(bool(getattr(plan.settings, key)) for key in mark.args)
     if mark.name == "restore_point":
-        return plan.is_newest is (str(mark.args[0]) == "newest")
+        return plan.is_newest is (str(mark.args[0]) == NEWEST)
     if mark.name == "whole_group":
         return plan.group is not None and plan.group.is_last(plan.vmid)
     return True
