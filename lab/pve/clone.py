@@ -92,10 +92,7 @@ def _run(call: Call, source: GuestRecord, target: GuestRecord, config: Config, l
             made.append(copy)
             new[key] = str(config[key]).replace(split_properties(str(config[key]))["file"], copy, 1)
     except (ApiError, TaskError, HypervisorError) as error:
-        for volid in made:
-            site.hypervisor.free(volid)
-        with site.lock:
-            site.guests.pop(target.vmid, None)
+        volumes.undo(site, target.vmid, made)
         raise TaskError(f"clone failed: {error}") from error
     with site.lock:
         target.config, target.pool = new, call.params.get("pool")

@@ -8,7 +8,7 @@ was recorded. What was given in the call is laid over the archived configuration
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from lab.archive import ArchiveDamaged
 from lab.hypervisor import HypervisorError
@@ -20,7 +20,7 @@ from lab.pve.guestconfig import Config, format_size, join_properties, parse, par
 from lab.pve.tasks import TaskError, TaskLog
 
 MOUNT = re.compile(r"rootfs|mp\d+")
-_DROPPED = re.compile(r"rootfs|mp\d+|unused\d+|snapshots|parent|template|digest|unprivileged|lock")
+_DROPPED = re.compile(MOUNT.pattern + r"|unused\d+|snapshots|parent|template|digest|unprivileged|lock")
 _RAW = re.compile(r"(lxc\.[a-z0-9._]+)\s*[:=]\s*(.*)")
 _CARD = re.compile(r"net\d+")
 GIB = 1 << 30
@@ -42,10 +42,7 @@ class ContainerRestore:
             try:
                 config = self._restore(log, made)
             except (ApiError, TaskError, HypervisorError, ArchiveDamaged) as error:
-                for volid in made:
-                    site.hypervisor.free(volid)
-                with site.lock:
-                    site.guests.pop(self.vmid, None)
+                volumes.undo(site, self.vmid, made)
                 raise TaskError(f"unable to restore CT {self.vmid} - {getattr(error, 'text', error)}") from error
             with site.lock:
                 guest.config, guest.pool = config, self.call.params.get("pool") or guest.pool
@@ -58,8 +55,7 @@ class ContainerRestore:
         log(f"recovering backed-up configuration from '{self.archive.volid}'")
         self._check_bridges(archived)
         self._check_privileged(archived)
-        mounts = dict(self._mounts(archived))
-        late = mounts.pop("delayed", {})
+        mounts, late = self._mounts(archived)
         volids = {key: self._make(key, properties, made, log) for key, properties in mounts.items()}
         log(f"restoring '{self.archive.volid}' now..")
         log(f"extracting archive '{self.archive.path}'")
@@ -86,20 +82,20 @@ class ContainerRestore:
         if str(unprivileged) != "1" and self.call.site.version.startswith("9"):
             self.call.check("/", "Sys.Modify")
 
-    def _mounts(self, archived: Config) -> Iterator[tuple[str, dict[str, str]]]:
-        """Yield what to make: the given mounts if any, else the archived ones; bind mounts for root alone."""
+    def _mounts(self, archived: Config) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+        """Return what to make, the given mounts if any, else the archived ones; and bind mounts, for root alone."""
         given = {
             key: split_properties(str(value), "volume") for key, value in self.given.items() if MOUNT.fullmatch(key)
         }
         if given:
-            yield from ((key, given[key]) for key in _in_order(given))
-            return
+            return {key: given[key] for key in _in_order(given)}, {}
+        mounts: dict[str, dict[str, str]] = {}
         late: dict[str, str] = {}
         for key in _in_order(archived):
             value = archived[key]
             properties = split_properties(str(value), "volume")
             if not properties["volume"].startswith("/"):
-                yield key, properties
+                mounts[key] = properties
                 continue
             kind = "device" if properties["volume"].startswith("/dev/") else "bind"
             if key == "rootfs":
@@ -107,7 +103,7 @@ class ContainerRestore:
             if not self.call.is_root:
                 die(f"restoring '{key}' to {kind} mount is only possible for root")
             late[key] = str(value)
-        yield "delayed", late
+        return mounts, late
 
     def _make(self, key: str, properties: dict[str, str], made: list[str], log: TaskLog) -> str:
         """Make the volume of one mount and return its value in the configuration."""

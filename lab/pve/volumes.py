@@ -6,7 +6,7 @@ Upstream: PVE/Storage/Plugin.pm find_free_diskname, PVE/Storage/LVMPlugin.pm, PV
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from lab.pve.call import die
@@ -109,6 +109,14 @@ def remove(site: Site, volid: str, log: Log) -> None:
     site.hypervisor.free(volid)
     if not on_files(site, storage_of(volid)):
         log(f'  Logical volume "{volid.partition(":")[2]}" successfully removed.')
+
+
+def undo(site: Site, vmid: int, made: Iterable[str]) -> None:
+    """Free the volumes of a guest whose making failed, and forget the guest."""
+    for volid in made:
+        site.hypervisor.free(volid)
+    with site.lock:
+        site.guests.pop(vmid, None)
 
 
 def linked_clones(site: Site, base: str) -> list[str]:
