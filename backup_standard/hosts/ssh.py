@@ -7,7 +7,7 @@ import io
 import logging
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -105,8 +105,7 @@ class SshClient:
         """Run a command line and wait for it; ``timeout`` in seconds of silence. ConnectionFailed when it is lost."""
         timeout = COMMAND_TIMEOUT if timeout is None else timeout
         channel = self.open(command)
-        with contextlib.ExitStack() as after:
-            after.callback(_quietly, channel.close)
+        with closed_after(channel):
             try:
                 channel.settimeout(timeout)
                 if stdin:
@@ -215,6 +214,15 @@ def _quietly(close: Callable[[], object]) -> None:
         close()
 
 
+@contextlib.contextmanager
+def closed_after(channel: paramiko.Channel) -> Iterator[None]:
+    """Close a command's channel in the end, whatever became of it."""
+    try:
+        yield
+    finally:
+        _quietly(channel.close)
+
+
 def _without_delay(transport: paramiko.Transport | None) -> None:
     """Send small packets at once: a command is a few of them, and each would wait for the one before."""
     under = getattr(transport, "sock", None)
@@ -253,11 +261,11 @@ def _private_key(path: Path, where: str) -> paramiko.PKey:
 def _collect(channel: paramiko.Channel, silence: float) -> Output:
     """Read both outputs as they come (reading one after the other can block) until the command has ended."""
     out, err = bytearray(), bytearray()
-    drain = threading.Thread(target=_drain, args=(channel, err), daemon=True)
-    drain.start()
+    errors = threading.Thread(target=drain, args=(channel, err), daemon=True)
+    errors.start()
     while chunk := channel.recv(65536):
         out += chunk
-    drain.join(silence)
+    errors.join(silence)
     if not channel.status_event.wait(silence):
         raise TimeoutError
     status = channel.recv_exit_status()
@@ -266,8 +274,8 @@ def _collect(channel: paramiko.Channel, silence: float) -> Output:
     return Output(status, bytes(out), bytes(err))
 
 
-def _drain(channel: paramiko.Channel, into: bytearray) -> None:
-    """Read the error output until it ends; closing the channel ends it at the latest."""
+def drain(channel: paramiko.Channel, into: bytearray, keep: int | None = None) -> None:
+    """Read the error output (``keep``: its last bytes) until it ends; closing the channel ends it at the latest."""
     while True:
         try:
             chunk = channel.recv_stderr(65536)
@@ -276,3 +284,5 @@ def _drain(channel: paramiko.Channel, into: bytearray) -> None:
         if not chunk:
             return
         into += chunk
+        if keep is not None:
+            del into[:-keep]

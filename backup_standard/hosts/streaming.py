@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable, Iterator
 
 import paramiko
 
 from backup_standard.errors import ConnectionFailed
-from backup_standard.hosts.ssh import Output, SshClient
+from backup_standard.hosts.ssh import Output, SshClient, closed_after, drain
 
 LONGEST_LINE = 1 << 20
 """Bytes without a line's end after which the far end is not believed."""
@@ -25,17 +24,17 @@ def run_lines(client: SshClient, command: str, hear: Callable[[str], None], *, s
     """
     channel = client.open(command)
     said = bytearray()
-    with contextlib.closing(channel):
+    with closed_after(channel):
         try:
             channel.settimeout(silence)
             channel.shutdown_write()
-            drain = threading.Thread(target=_drain, args=(channel, said), daemon=True)
-            drain.start()
+            errors = threading.Thread(target=drain, args=(channel, said, SAID), daemon=True)
+            errors.start()
             last = b""
             for line in _lines(channel):
                 last = line
                 hear(line.decode("utf-8", "replace"))
-            drain.join(silence)
+            errors.join(silence)
             status = _status(channel, silence)
         except TimeoutError:
             raise ConnectionFailed(f"no sign of life within {silence:g} s", where=client.where) from None
@@ -62,16 +61,3 @@ def _lines(channel: paramiko.Channel) -> Iterator[bytes]:
             raise EOFError("it answers with a line without end")
     if rest:
         yield rest
-
-
-def _drain(channel: paramiko.Channel, into: bytearray) -> None:
-    """Keep the end of the error output; closing the channel ends it."""
-    while True:
-        try:
-            chunk = channel.recv_stderr(65536)
-        except TimeoutError:
-            continue
-        if not chunk:
-            return
-        into += chunk
-        del into[:-SAID]

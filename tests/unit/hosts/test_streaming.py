@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import paramiko
 import pytest
 
 from backup_standard.errors import ConnectionFailed
@@ -65,4 +66,23 @@ def test_a_line_without_end_is_not_believed(client: SshClient, server: Sshd, mon
     monkeypatch.setattr(streaming, "LONGEST_LINE", 1000)
     server.answer = lambda _line, _stdin: (0, b"x" * 100_000, b"")
     with pytest.raises(ConnectionFailed, match="a line without end"):
+        run_lines(client, "go", lambda _line: None, silence=20)
+
+
+def test_a_channel_that_cannot_be_closed_any_more_does_not_hide_what_was_lost(
+    client: SshClient, server: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = client.open
+
+    def broken() -> None:
+        raise EOFError
+
+    def fragile(command: str) -> paramiko.Channel:
+        channel = opened(command)
+        monkeypatch.setattr(channel, "close", broken)
+        return channel
+
+    monkeypatch.setattr(client, "open", fragile)
+    server.answer = lambda _line, _stdin: (-1, b"half\n", b"")
+    with pytest.raises(ConnectionFailed, match="it ended without an exit status"):
         run_lines(client, "go", lambda _line: None, silence=20)
