@@ -146,11 +146,18 @@ class Sizes:
 
 def sizes(facts: Facts, archives: Sequence[Archive], disks: int | None) -> Sizes:
     """The sizes of a guest's archives, newest first. Unknown where neither the node nor the API shows the newest's."""
-    found = [size for size in (_size(facts, archive) for archive in archives[1:]) if size is not None]
-    newest = _size(facts, archives[0])
+    found = [size for size in (size_of(facts, archive) for archive in archives[1:]) if size is not None]
+    newest = size_of(facts, archives[0])
     if newest is None:
         raise no_size(facts, archives[0], f"SSH to node {archives[0].node}")
     return Sizes(newest, tuple(found), disks)
+
+
+def size_of(facts: Facts, archive: Archive) -> int | None:
+    """The size of an archive in bytes, by its node or else by the API; None where neither shows it."""
+    folder = facts.dumps.get(f"{archive.node}/{archive.storage}")
+    file = folder.by_name.get(archive.filename) if isinstance(folder, DumpFolder) else None
+    return file.size if file else archive.size
 
 
 def no_size(facts: Facts, archive: Archive, need: str) -> Unknown:
@@ -159,9 +166,3 @@ def no_size(facts: Facts, archive: Archive, need: str) -> Unknown:
     folder = facts.dumps.get(key)
     unread = folder if isinstance(folder, Gap) and folder.broken else hidden
     return facts.unsized.get(key, unread).as_error(f"the size of archive {archive.filename}")
-
-
-def _size(facts: Facts, archive: Archive) -> int | None:
-    folder = facts.dumps.get(f"{archive.node}/{archive.storage}")
-    file = folder.by_name.get(archive.filename) if isinstance(folder, DumpFolder) else None
-    return file.size if file else archive.size

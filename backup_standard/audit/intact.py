@@ -6,8 +6,9 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from backup_standard.audit import archive_files
 from backup_standard.errors import Unknown
-from backup_standard.model import Archive, DumpFolder, Facts, Gap
+from backup_standard.model import Archive, Facts
 from backup_standard.model.facts import known
 from backup_standard.model.readings import ArchiveReading, DrilledArchive
 from backup_standard.quantities import say_duration, say_size
@@ -50,16 +51,9 @@ def prove(facts: Facts, archive: Archive, drilled: Iterable[DrilledArchive]) -> 
     return _by_reading(reading)
 
 
-def _size(facts: Facts, archive: Archive) -> int | None:
-    """The file's size in bytes, by the node or else by the API."""
-    dump = facts.dumps.get(f"{archive.node}/{archive.storage}")
-    file = dump.by_name.get(archive.filename) if isinstance(dump, DumpFolder) else None
-    return file.size if file else archive.size
-
-
 def _same(facts: Facts, drill: DrilledArchive, archive: Archive) -> bool:
     """Whether it is the very file: same name on the same storage, same time, same size; an unknown size is none."""
-    size = _size(facts, archive)
+    size = archive_files.size_of(facts, archive)
     told = (archive.vmid, archive.volid, archive.ctime, size)
     is_there = drill.node == archive.node or _is_shared(facts, archive)
     return size is not None and is_there and told == (drill.vmid, drill.volid, drill.ctime, drill.size)
@@ -67,7 +61,7 @@ def _same(facts: Facts, drill: DrilledArchive, archive: Archive) -> bool:
 
 def _is_shared(facts: Facts, archive: Archive) -> bool:
     """Whether every node sees the same files on its storage."""
-    storage = None if isinstance(facts.storages, Gap) else facts.storages.get(archive.storage)
+    storage = facts.storage_of(archive)
     return storage is not None and storage.shared
 
 

@@ -14,7 +14,7 @@ from backup_standard.audit import archive_files, prune
 from backup_standard.audit.guest import Guest
 from backup_standard.audit.retention import Retention
 from backup_standard.errors import Unknown
-from backup_standard.model import Archive, DumpFolder, Facts, IncludedVolume, StorageStatus
+from backup_standard.model import Archive, Facts, IncludedVolume, StorageStatus
 from backup_standard.model.facts import known
 from backup_standard.quantities import parse_size, say_size
 
@@ -158,9 +158,7 @@ def measure(facts: Facts, status: StorageStatus, guests: Sequence[Guest], now: i
 
 def _size(guest: Guest, archive: Archive) -> int:
     """The size of an archive in bytes. Unknown where neither its node nor the API shows it."""
-    folder = guest.facts.dumps.get(f"{archive.node}/{archive.storage}")
-    file = folder.by_name.get(archive.filename) if isinstance(folder, DumpFolder) else None
-    size = file.size if file else archive.size
+    size = archive_files.size_of(guest.facts, archive)
     if size is None:
         need = f"SSH to node {archive.node}, or the right to restore {guest}"
         raise archive_files.no_size(guest.facts, archive, need)

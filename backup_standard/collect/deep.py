@@ -17,7 +17,7 @@ from backup_standard.errors import OperatorError
 from backup_standard.hosts import SshClient, node_client
 from backup_standard.hosts.backend import Notes
 from backup_standard.inventory.schema import Inventory
-from backup_standard.model import Archive, BackupJob, DumpFolder, Facts, Gap, Node, Storage
+from backup_standard.model import Archive, BackupJob, DumpFolder, Facts, Gap, Node
 from backup_standard.model.readings import ArchiveReading
 from backup_standard.pve import Pve
 from backup_standard.quantities import say_duration, say_size
@@ -49,8 +49,8 @@ def read_archives(
         return {}
     places: dict[str, list[Archive]] = defaultdict(list)
     for archive in wish.archives:
-        storage = _storage(facts, archive)
-        shared = isinstance(storage, Storage) and storage.shared
+        storage = facts.storage_of(archive)
+        shared = storage is not None and storage.shared
         places[archive.storage if shared else f"{archive.node}/{archive.storage}"].append(archive)
     with Pve.connect(inventory.api, inventory.api.audit_token) as pve, Reader(pve) as reader:
         place = _Place(inventory, facts, wish, tell, recorder, reader)
@@ -61,10 +61,6 @@ def read_archives(
                 place.over.set()
                 raise
     return {key: result for results in found for key, result in results.items()}
-
-
-def _storage(facts: Facts, archive: Archive) -> Storage | None:
-    return None if isinstance(facts.storages, Gap) else facts.storages.get(archive.storage)
 
 
 @dataclass
@@ -98,7 +94,7 @@ class _Place:
 
     def _begin(self, archive: Archive, fact: str) -> Read:
         """Read one archive where nothing stands against it."""
-        storage = _storage(self.facts, archive)
+        storage = self.facts.storage_of(archive)
         dump = self.facts.dumps.get(f"{archive.node}/{archive.storage}")
         if isinstance(dump, Gap):
             return Gap(fact, dump.reason, dump.need)
@@ -147,7 +143,7 @@ class _Place:
 
     def _running(self, archive: Archive) -> str:
         """The backup that goes on where the archive's storage is, in words; "" when none does."""
-        storage = _storage(self.facts, archive)
+        storage = self.facts.storage_of(archive)
         others = [one.name for one in self.facts.nodes.values() if isinstance(one, Node) and one.online]
         for node in others if storage and storage.shared else [archive.node]:
             for task in self.reader.rows(f"/nodes/{node}/tasks", source="active", typefilter="vzdump"):

@@ -63,3 +63,7 @@ class Facts:
     readings: Mapping[str, ArchiveReading | Gap] = field(default_factory=dict)
     drilled: tuple[DrilledArchive, ...] = ()
     gaps: tuple[Gap, ...] = ()
+
+    def storage_of(self, archive: Archive) -> Storage | None:
+        """The storage that an archive lies on; None where it was not read."""
+        return None if isinstance(self.storages, Gap) else self.storages.get(archive.storage)
