@@ -52,15 +52,18 @@ def of(jobs: Sequence[JobOnNode], vmid: int, now: int, zone: ZoneInfo) -> Histor
     since = now - LOOK_BACK_NIGHTS * 86400
     runs: list[PastRun] = []
     due: set[dt.date] = set()
+    begun: list[tuple[JobOnNode, list[Task]]] = []
     for job in jobs:
         tasks = _candidates(tasks_of(job, vmid), vmid)
+        begun.append((job, tasks))
         for moment in planned.starts_between(job.job, since, now - START_GRACE, job.zone):
             task = next((one for one in tasks if moment - 60 <= one.starttime < moment + LATEST_START), None)
             due.add(nights.night_of(moment, zone))
             if task:
                 runs.append(PastRun(moment, task, _part(task, vmid)))
     seen = {run.task.upid for run in runs}
-    runs += {run.task.upid: run for job in jobs for run in _at_other_times(job, vmid, since, seen)}.values()
+    others = (run for job, tasks in begun for run in _at_other_times(job, tasks, vmid, since, seen))
+    runs += {run.task.upid: run for run in others}.values()
     runs.sort(key=lambda run: -run.planned)
     held = {nights.night_of(run.planned, zone) for run in runs}
     first = min(held, default=None)
@@ -77,9 +80,11 @@ def _candidates(tasks: Iterable[Task], vmid: int) -> list[Task]:
     return sorted((task for task in mine if task.id or _may_hold(task, vmid)), key=lambda task: task.starttime)
 
 
-def _at_other_times(job: JobOnNode, vmid: int, since: int, seen: Collection[str]) -> Iterator[PastRun]:
+def _at_other_times(
+    job: JobOnNode, tasks: Iterable[Task], vmid: int, since: int, seen: Collection[str]
+) -> Iterator[PastRun]:
     """Scheduled runs, by their command, that no start of today's schedule explains: the schedule was another then."""
-    for task in _candidates(tasks_of(job, vmid), vmid):
+    for task in tasks:
         log = vzdump_log.read(task.log) if task.log else None
         ours = log is not None and log.quiet and log.option("storage") in {None, job.storage}
         if ours and task.starttime >= since and task.upid not in seen:

@@ -59,11 +59,11 @@ def _task_of(job: JobOnNode, vmid: int, moment: int) -> Task | None:
     named = _upid_of_state(job.facts, job)
     scheduled = [task for task in sorted(tasks, key=lambda task: task.starttime) if _is_scheduled(task, job, vmid)]
     held = (task for task in scheduled if task.node != job.node)  # of the guest itself, on the node it was on then
-    found = next(held, None) or next((task for task in scheduled if task.upid == named), None)
-    if found or scheduled:
-        return found or scheduled[0]
-    _prove_no_other_node_ran_it(job)
-    return None
+    by_state = (task for task in scheduled if task.upid == named)
+    found = next(held, None) or next(by_state, None) or next(iter(scheduled), None)
+    if found is None:
+        _prove_no_other_node_ran_it(job)
+    return found
 
 
 def _prove_no_other_node_ran_it(job: JobOnNode) -> None:
