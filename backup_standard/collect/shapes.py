@@ -73,9 +73,8 @@ def node(name: str, status: Json, time: Json, skew: float) -> Node:
     )
 
 
-def guest(raw: Json, config: Json | Gap) -> Guest:
-    """One entry of /cluster/resources with its configuration, or why that was not read."""
-    gap, config = (config, {}) if isinstance(config, Gap) else (None, config)
+def guest(raw: Json, config: Json) -> Guest:
+    """One entry of /cluster/resources with its configuration."""
     return Guest(
         vmid=int(raw["vmid"]),
         kind=GuestKind(raw["type"]),
@@ -87,7 +86,6 @@ def guest(raw: Json, config: Json | Gap) -> Guest:
         lock=raw.get("lock") or (str(config["lock"]) if "lock" in config else None),
         pool=raw.get("pool"),
         config=texts(config),
-        unread=gap,
     )
 
 
