@@ -66,6 +66,8 @@ class Containers:
         with self._lock:
             self._since.pop(vmid, None)
         self._check(["systemctl", "stop", f"pve-container@{vmid}.service"])
+        # it was killed, which is no failure of the node; a unit that is unloaded by now has none to forget
+        self._courier.run(["systemctl", "reset-failed", f"pve-container@{vmid}.service"])
 
     def knows(self, vmid: int) -> bool:
         """Tell whether a container was started and not stopped."""

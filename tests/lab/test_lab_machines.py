@@ -38,6 +38,7 @@ def processes_of(folder: Path) -> list[str]:
 
 
 def test_the_node_is_whole(lab: LabUnderTest) -> None:
+    assert lab.node("systemctl", "is-system-running").strip() == "running"
     assert lab.node("findmnt", "-no", "FSTYPE", "/mnt/backup").strip() == "ext4"
     assert lab.node("lsblk", "-dno", "SERIAL", "/dev/vdb").strip() == "BACKUP0"
     for unit in ("pvescheduler", "pvedaemon", "pveproxy", "pvestatd", "chrony", "ssh", "cron"):
