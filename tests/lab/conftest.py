@@ -24,7 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--whole-campaign",
         action="store_true",
-        help="strike with each fault at every moment of a drill that it fits, and run the tests marked whole, too",
+        help="strike with each fault at every moment of a drill that it fits, not at a share of them",
     )
 
 
@@ -43,12 +43,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         score.write(lines, Path(config.getoption("--keep-detection")), config.rootpath)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Everything under this folder needs the lab, whether or not it says so; leave out what only the whole asks for."""
-    rare = [] if config.getoption("--whole-campaign") else [item for item in items if item.get_closest_marker("whole")]
-    if rare:
-        items[:] = [item for item in items if item not in rare]
-        config.hook.pytest_deselected(items=rare)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything under this folder needs the lab, whether or not it says so."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.lab)

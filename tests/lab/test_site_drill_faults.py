@@ -34,7 +34,6 @@ AROUND = {
 HEALTHY = 230
 LEFTOVERS = 10
 """Exit status of a run whose drill left something behind."""
-REAP = "from backup_standard.cli import main; raise SystemExit(main())"
 
 CHANGES = {
     "address: 10.0.0.220/24\n": "address: 10.0.0.220/24\n      boot_timeout: 20s\n",
@@ -109,7 +108,6 @@ def test_what_is_wrong_inside_a_copy_fails_its_own_row_and_no_other_guest(site: 
     require_exactly(INSIDE, verdicts(tmp_path))
 
 
-@pytest.mark.whole
 def test_what_goes_wrong_around_a_copy_fails_its_own_row_and_no_other_guest(site: LabUnderTest, tmp_path: Path) -> None:
     done = drilled(AROUND, tmp_path)
 
@@ -118,7 +116,8 @@ def test_what_goes_wrong_around_a_copy_fails_its_own_row_and_no_other_guest(site
     assert "vm-101-disk-0" in site.volumes()
     run_lab("fault", "clear")
     reaped = subprocess.run(
-        [sys.executable, "-c", REAP, "reap", "--inventory", INVENTORY, "--yes", f"--run-dir={tmp_path}"],
+        [sys.executable, "-m", "backup_standard.cli", "reap", "--inventory", INVENTORY, "--yes",
+         f"--run-dir={tmp_path}"],
         cwd=ROOT, check=False, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert reaped.returncode == 0, done.stdout + reaped.stdout + reaped.stderr
