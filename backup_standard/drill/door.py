@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import secrets
 import shlex
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
+from backup_standard.drill import throwaway
 from backup_standard.drill.ports import Ran
 from backup_standard.drill.tls import Stream
 from backup_standard.errors import ConnectionFailed
@@ -124,21 +120,10 @@ class SshDoor(GatewayPorts):
 
     def enter_wrongly(self, means: str) -> SshSession:
         """Try a fresh random password, or a key made for this one try."""
-        if means == "password":
-            wrong = Secret(secrets.token_urlsafe(18))
-            return self._enter(replace(self.account, key=None, held=None, password=wrong))
-        with tempfile.TemporaryDirectory(prefix="drill-") as folder:
-            key = Path(folder) / "unknown_key"
-            key.touch(mode=0o600)
-            key.write_bytes(_unknown_key())
-            return self._enter(replace(self.account, key=key, held=None, password=None))
+        password = Secret(secrets.token_urlsafe(18)) if means == "password" else None
+        held = None if means == "password" else throwaway.private_key()[0]
+        return self._enter(replace(self.account, key=None, held=held, password=password))
 
     def _enter(self, account: Account) -> SshSession:
         client = guest_client(self.node, self.namespace, self.address, account, self.host_key, port=self.port)
         return SshSession(client.connect())
-
-
-def _unknown_key() -> bytes:
-    return Ed25519PrivateKey.generate().private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-    )
