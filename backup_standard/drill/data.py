@@ -11,10 +11,10 @@ import datetime as dt
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from backup_standard import waiting
+from backup_standard.drill import looks
 from backup_standard.drill.dialect import Dialect, Run, Unreadable, said
-from backup_standard.errors import ConnectionFailed
 from backup_standard.inventory.checks import DataCheck
 from backup_standard.quantities import say_duration
 
@@ -71,12 +71,8 @@ def look(check: DataCheck, run: Run, dialect: Dialect, times: Times) -> Shown:
         if check.file is not None:
             return _canary(check, check.file, run, dialect)
         return _heartbeat(_moments(check, run, dialect, times.zone), check, times)
-    except Unreadable as problem:
-        return Shown("", wrong=str(problem))
-    except waiting.NotReady as problem:
-        return Shown("", wrong=str(problem))
-    except ConnectionFailed as problem:
-        return Shown("", wrong=problem.what)
+    except looks.UNSEEN as problem:
+        return Shown("", wrong=looks.why(problem))
 
 
 def check_all(
@@ -84,18 +80,9 @@ def check_all(
 ) -> dict[str, Shown]:
     """Look at every declared check, again for ``timeout`` seconds while it is wrong: disks may be mounted late."""
     found: dict[str, Shown] = {}
-    for number, check in enumerate(checks, 1):
-        name = say(check)
-        try:
-            shown = waiting.until(
-                lambda check=check: look(check, run, dialect, times),  # type: ignore[misc]
-                ready=lambda shown: not shown.wrong,
-                timeout=timeout,
-                what=name,
-            )
-        except waiting.NotReady:
-            shown = look(check, run, dialect, times)
-        found[name if name not in found else f"{name} (number {number})"] = shown
+    for name, check in zip(looks.named(map(say, checks)), checks, strict=True):
+        once = partial(look, check, run, dialect, times)
+        found[name] = looks.settle(once, ready=lambda shown: not shown.wrong, timeout=timeout, what=name)
     return found
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from backup_standard import waiting
+from backup_standard.drill import looks
 from backup_standard.drill.dialect import NOT_FOUND, Dialect, Run, said
-from backup_standard.errors import ConnectionFailed
 from backup_standard.inventory.checks import CommandCheck
 from backup_standard.inventory.groups import EndToEndCheck
 
@@ -33,26 +33,16 @@ def failure(check: EndToEndCheck, members: Mapping[int, Member]) -> str:
         return f"guest {check.guest} was not drilled"
     try:
         return _look(check, member)
-    except ConnectionFailed as problem:
-        return problem.what
-    except waiting.NotReady as problem:
-        return str(problem)
+    except looks.UNSEEN as problem:
+        return looks.why(problem)
 
 
 def check_all(checks: Sequence[EndToEndCheck], members: Mapping[int, Member], *, timeout: float) -> dict[str, str]:
     """Wait for each check, ``timeout`` seconds at most; "" or what is wrong for each."""
     found: dict[str, str] = {}
-    for number, check in enumerate(checks, 1):
-        name = say(check) if say(check) not in found else f"{say(check)} (number {number})"
-        try:
-            found[name] = waiting.until(
-                lambda check=check: failure(check, members),  # type: ignore[misc]
-                ready=lambda wrong: wrong == "",
-                timeout=timeout,
-                what=name,
-            )
-        except waiting.NotReady:
-            found[name] = failure(check, members)
+    for name, check in zip(looks.named(map(say, checks)), checks, strict=True):
+        look = partial(failure, check, members)
+        found[name] = looks.settle(look, ready=lambda wrong: wrong == "", timeout=timeout, what=name)
     return found
 
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from backup_standard import waiting
-from backup_standard.drill.dialect import Dialect, Run, Unreadable, said
+from backup_standard.drill import looks
+from backup_standard.drill.dialect import Dialect, Run, said
 from backup_standard.drill.dns import dns_failure
 from backup_standard.drill.http import http_failure
 from backup_standard.drill.ports import Ports
@@ -79,10 +79,8 @@ def failure(check: ServiceCheck, probes: Probes) -> str:
     """One look at one declared service: "" when it is as declared, else what is wrong."""
     try:
         return _look(check, probes)
-    except ConnectionFailed as problem:
-        return problem.what
-    except (Unreadable, waiting.NotReady) as problem:
-        return str(problem)
+    except looks.UNSEEN as problem:
+        return looks.why(problem)
 
 
 def _look(check: ServiceCheck, probes: Probes) -> str:
@@ -115,29 +113,20 @@ def check_all(
         expected = check.expected_under_isolation or ""
         wrong = failure(check, probes) if expected else _wait(check, probes, deadline, tick)
         found[place] = Finding(wrong, expected)
-    return dict(zip(_named(checks), found, strict=True))
-
-
-def _named(checks: Sequence[ServiceCheck]) -> list[str]:
-    """Each check in words; of several that read alike, the later ones with their number."""
-    words = [say(check) for check in checks]
-    return [word if word not in words[:place] else f"{word} (number {place + 1})" for place, word in enumerate(words)]
+    return dict(zip(looks.named(map(say, checks)), found, strict=True))
 
 
 def _wait(check: ServiceCheck, probes: Probes, deadline: float, tick: Callable[[str, float], None]) -> str:
     left = deadline - time.monotonic()
     if left <= 0:
         return failure(check, probes)
-    try:
-        return waiting.until(
-            lambda: failure(check, probes),
-            ready=lambda wrong: wrong == "",
-            timeout=left,
-            what=say(check),
-            tick=lambda _wrong, elapsed: tick(say(check), elapsed),
-        )
-    except waiting.NotReady:
-        return failure(check, probes)
+    return looks.settle(
+        lambda: failure(check, probes),
+        ready=lambda wrong: wrong == "",
+        timeout=left,
+        what=say(check),
+        tick=lambda _wrong, elapsed: tick(say(check), elapsed),
+    )
 
 
 def _unit(unit: str, probes: Probes) -> str:

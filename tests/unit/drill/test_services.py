@@ -122,7 +122,7 @@ def test_services_that_never_come_are_waited_for_together(monkeypatch: pytest.Mo
 
     clock = [1000.0]
     monkeypatch.setattr("backup_standard.drill.services.time.monotonic", lambda: clock[-1])
-    monkeypatch.setattr("backup_standard.drill.services.waiting.until", until)
+    monkeypatch.setattr("backup_standard.drill.looks.waiting.until", until)
     checks = [ServiceCheck(unit=name) for name in "abc"]
 
     found = services.check_all(
