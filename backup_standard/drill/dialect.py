@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -86,3 +88,18 @@ def said(ran: Ran) -> str:
     """What a failed command complained of, in one short line."""
     text = (ran.stderr or ran.stdout).strip() or f"exit status {ran.rc}"
     return text.splitlines()[0][:200]
+
+
+def told(ran: Ran, path: str) -> str:
+    """What a command printed about a file; Unreadable when it failed or printed nothing."""
+    if ran.rc != 0 or not ran.stdout.strip():
+        raise Unreadable(f"{path} cannot be read: {said(ran)}")
+    return ran.stdout.strip()
+
+
+def decoded(ran: Ran, path: str) -> bytes:
+    """The content of a file that a command printed as base64; Unreadable."""
+    try:
+        return base64.b64decode(told(ran, path))
+    except binascii.Error:
+        raise Unreadable(f"{path} came incomplete") from None

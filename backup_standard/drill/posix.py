@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import ipaddress
 import shlex
 from collections.abc import Sequence
 
-from backup_standard.drill.dialect import LARGEST_FILE, Run, Unreadable, said
-from backup_standard.drill.ports import Ran
+from backup_standard.drill.dialect import LARGEST_FILE, Run, Unreadable, decoded, told
 from backup_standard.inventory.checks import SqlCheck
 from backup_standard.quantities import say_size
 
@@ -60,27 +57,18 @@ class Posix:
 
     def read(self, run: Run, path: str) -> bytes:
         """As base64: text beyond ASCII breaks an agent's answer (upstream: 596, wide character)."""
-        size = int(_told(run(("stat", "-c", "%s", "--", path)), path))
+        size = int(told(run(("stat", "-c", "%s", "--", path)), path))
         if size > LARGEST_FILE:
             raise Unreadable(f"{path} is {say_size(size)} large; declare its sha256 instead of its text")
-        try:
-            return base64.b64decode(_told(run(("base64", "--", path)), path))
-        except binascii.Error:
-            raise Unreadable(f"{path} came incomplete") from None
+        return decoded(run(("base64", "--", path)), path)
 
     def digest(self, run: Run, path: str) -> str:
         """Through sha256sum, which marks names with odd characters by a leading backslash."""
-        return _told(run(("sha256sum", "--", path)), path).split()[0].lstrip("\\").lower()
+        return told(run(("sha256sum", "--", path)), path).split()[0].lstrip("\\").lower()
 
     def modified(self, run: Run, path: str) -> float:
         """Through stat."""
-        return float(_told(run(("stat", "-c", "%Y", "--", path)), path))
-
-
-def _told(ran: Ran, path: str) -> str:
-    if ran.rc != 0 or not ran.stdout.strip():
-        raise Unreadable(f"{path} cannot be read: {said(ran)}")
-    return ran.stdout.strip()
+        return float(told(run(("stat", "-c", "%Y", "--", path)), path))
 
 
 def _query(check: SqlCheck) -> Sequence[str]:

@@ -7,12 +7,10 @@ varies stands in them as a PowerShell literal.
 from __future__ import annotations
 
 import base64
-import binascii
 import ipaddress
 from collections.abc import Sequence
 
-from backup_standard.drill.dialect import LARGEST_FILE, Run, Unreadable, said
-from backup_standard.drill.ports import Ran
+from backup_standard.drill.dialect import LARGEST_FILE, Run, Unreadable, decoded, told
 from backup_standard.inventory.checks import SqlCheck
 
 _START = "$ErrorActionPreference = 'Stop'; $ProgressPreference = 'SilentlyContinue'; "
@@ -94,32 +92,22 @@ class Windows:
 
     def read(self, run: Run, path: str) -> bytes:
         """As base64."""
-        told = _told(run(script(
+        return decoded(run(script(
             f"{_ITEM.format(path=literal(path))}"
             f"if ($f.Length -gt {LARGEST_FILE}) {{ throw 'too large; declare its sha256 instead of its text' }}; "
             "[Convert]::ToBase64String([IO.File]::ReadAllBytes($f.FullName))"
         )), path)  # fmt: skip
-        try:
-            return base64.b64decode(told)
-        except binascii.Error:
-            raise Unreadable(f"{path} came incomplete") from None
 
     def digest(self, run: Run, path: str) -> str:
         """Through Get-FileHash."""
-        return _told(run(script(f"(Get-FileHash -Algorithm SHA256 -LiteralPath {literal(path)}).Hash")), path).lower()
+        return told(run(script(f"(Get-FileHash -Algorithm SHA256 -LiteralPath {literal(path)}).Hash")), path).lower()
 
     def modified(self, run: Run, path: str) -> float:
         """As seconds since 1970."""
         epoch = "([datetime]'1970-01-01Z').ToUniversalTime()"
-        return float(_told(run(script(
+        return float(told(run(script(
             f"{_ITEM.format(path=literal(path))}[long]($f.LastWriteTimeUtc - {epoch}).TotalSeconds"
         )), path))  # fmt: skip
-
-
-def _told(ran: Ran, path: str) -> str:
-    if ran.rc != 0 or not ran.stdout.strip():
-        raise Unreadable(f"{path} cannot be read: {said(ran)}")
-    return ran.stdout.strip()
 
 
 WINDOWS = Windows()
