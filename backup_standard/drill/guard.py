@@ -169,7 +169,7 @@ def task_type(upid: str) -> str:
 
 def _restore_container(guard: Guard, _where: Mapping[str, str], params: Params) -> None:
     claim = guard.claim_on(int(params["vmid"]))
-    mounts = {key: str(value) for key, value in params.items() if re.fullmatch(r"rootfs|mp\d+", key)}
+    mounts = {key: value for key, value in guestconfig.texts(params).items() if guestconfig.is_mount(key)}
     _only({key: value for key, value in params.items() if key not in mounts}, _CONTAINER_KEYS, "a restore", cards=True)
     if claim.upids:
         raise Refused(f"VMID {claim.vmid} was restored before in this run ({claim.upids[0]})")
@@ -226,7 +226,7 @@ def _only(params: Params, allowed: frozenset[str], what: str, *, cards: bool = F
 
 
 def _on_ground(guard: Guard, params: Params) -> None:
-    for number, card in guestconfig.cards({key: str(value) for key, value in params.items()}).items():
+    for number, card in guestconfig.cards(guestconfig.texts(params)).items():
         if card.get("bridge") != guard.ground.bridge:
             raise Refused(f"net{number} would not be on the isolated bridge {guard.ground.bridge}")
     if params.get("storage", guard.ground.storage) != guard.ground.storage:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 _DRIVE = re.compile(r"(?:ide|sata|scsi|virtio|efidisk|tpmstate|mp)\d+|rootfs")
+_MOUNT = re.compile(r"rootfs|mp\d+")
 _CARD = re.compile(r"net\d+")
 _DATA = re.compile(r"(?:ide|sata|scsi|virtio)\d+|rootfs|mp\d+")
 _RAW = re.compile(r"^(lxc\.[\w.]+)\s*=")
@@ -24,6 +26,16 @@ def parse(text: str) -> dict[str, str]:
         if colon and not line.startswith("#"):
             keys[key.strip()] = value.strip()
     return keys
+
+
+def texts(answer: Mapping[str, Any]) -> dict[str, str]:
+    """A configuration as the API gives it (numbers are numbers there), with every value as the file has it."""
+    return {key: str(value) for key, value in answer.items()}
+
+
+def is_mount(key: str) -> bool:
+    """Whether a key is a mount of a container, its root included."""
+    return _MOUNT.fullmatch(key) is not None
 
 
 def properties(value: str) -> dict[str, str]:

@@ -26,7 +26,7 @@ def prove(
         objections += _by_node(shell, bridge, reserved)
         proven.append(f"node: {bridge} carries no address and only ports of temporary guests")
     config = api.get(f"{names.guest_path(kind, node, vmid)}/config")
-    cards = guestconfig.cards({key: str(value) for key, value in config.items()})
+    cards = guestconfig.cards(guestconfig.texts(config))
     objections += [
         f"net{number} of guest {vmid} is on {card.get('bridge', 'no bridge')}"
         for number, card in cards.items()
@@ -49,7 +49,7 @@ def _shared(config: Mapping[str, Any], vmid: int) -> Iterator[str]:
     """The keys of a container that give it something of its node or of another guest (upstream: pct.conf(5))."""
     own = re.compile(rf"(?:volume=)?[\w.-]+:(?:{vmid}/)?(?:vm|subvol)-{vmid}-[^,]*(?:,.*)?")
     for key, value in config.items():
-        foreign = re.fullmatch(r"rootfs|mp\d+", key) and not own.fullmatch(str(value))
+        foreign = guestconfig.is_mount(key) and not own.fullmatch(str(value))
         if foreign or key in {"lxc", "hookscript"} or key.startswith("lxc.") or re.fullmatch(r"dev\d+", key):
             yield f"{key}: {value}"
 

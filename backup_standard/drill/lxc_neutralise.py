@@ -66,7 +66,7 @@ def _isolated(card: Mapping[str, str], bridge: str) -> str:
 
 def _mounts(config: Found) -> Iterator[tuple[str, dict[str, str]]]:
     for key, value in config.items():
-        if re.fullmatch(r"rootfs|mp\d+", key):
+        if guestconfig.is_mount(key):
             properties = guestconfig.properties(value)
             yield key, {**properties, "": properties.get("volume", properties.get("", ""))}
 

@@ -29,7 +29,7 @@ def _one(api: Reader, vmid: int, resource: Mapping[str, Any] | None) -> Any:
         "node": resource["node"],
         "status": resource.get("status"),
         "digest": config.get("digest"),
-        "volumes": guestconfig.disks({key: str(value) for key, value in config.items()}),
+        "volumes": guestconfig.disks(guestconfig.texts(config)),
     }
 
 

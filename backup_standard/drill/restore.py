@@ -20,7 +20,6 @@ Percent = Callable[[int], None]
 
 _PROGRESS = re.compile(r"progress (\d+)% \(read (\d+) bytes")
 _TOTAL = re.compile(r"[Tt]otal bytes read:? (\d+)")
-_MOUNT = re.compile(r"rootfs|mp\d+")
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ def look(api: Reader, path: str, archived: Mapping[str, str], decided: Neutralis
 
     A volume of this VMID that was there before would come back as ``unusedN``: it is named, too.
     """
-    config = {key: str(value) for key, value in api.get(f"{path}/config").items()}
+    config = guestconfig.texts(api.get(f"{path}/config"))
     missing = [
         f"disk {key} is missing"
         for key, _value in guestconfig.drives(archived)
@@ -165,7 +164,7 @@ def _clone(
 def _same(key: str, found: str, wanted: str) -> bool:
     if key.startswith("net"):
         return guestconfig.cards({key: found}) == guestconfig.cards({key: wanted}) or _only_mac_new(key, found, wanted)
-    if _MOUNT.fullmatch(key):
+    if guestconfig.is_mount(key):
         return _mount(found) == _mount(wanted)
     if wanted == "0":
         return found in {"", "0"}

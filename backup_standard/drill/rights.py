@@ -6,12 +6,11 @@ drill needs what its guest makes necessary. What a drill can do without (a pictu
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backup_standard.drill import boot
+from backup_standard.drill import boot, guestconfig
 from backup_standard.drill.neutralise import Neutralised
 from backup_standard.drill.plan import DrillPlan
 from backup_standard.drill.ports import Reader
@@ -89,7 +88,7 @@ def _by_setting(decided: Neutralised, kind: str) -> Iterator[tuple[str, str]]:
         yield "VM.Config.HWType", "to remove the watchdog"
     if any(value.endswith("media=cdrom") for value in decided.afterwards.values()):
         yield "VM.Config.CDROM", "to take media out of its drives"
-    if kind == "lxc" and any(re.fullmatch(r"rootfs|mp\d+", key) for key in changed):
+    if kind == "lxc" and any(map(guestconfig.is_mount, changed)):
         yield "VM.Config.Disk", "to make its mounts new volumes"
 
 

@@ -39,8 +39,7 @@ def check_network(course: Course) -> Observed:
 
 def cards_of(course: Course) -> dict[int, dict[str, str]]:
     """The network cards of the copy, by number."""
-    config = course.tools.api.get(f"{course.path}/config")
-    return guestconfig.cards({key: str(value) for key, value in config.items()})
+    return guestconfig.cards(guestconfig.texts(course.tools.api.get(f"{course.path}/config")))
 
 
 def _interfaces(course: Course) -> dict[str, dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backup_standard.drill import configuration, names, preflight, production, rights
+from backup_standard.drill import configuration, guestconfig, names, preflight, production, rights
 from backup_standard.drill import restore as restoring
 from backup_standard.drill.course import RESTORE_TIMEOUT, Course, Observed, Wrong
 from backup_standard.errors import OperatorError
@@ -62,4 +62,4 @@ def _drift(course: Course) -> list[str]:
         today = course.tools.api.get(f"{names.guest_path(plan.kind, plan.node, plan.vmid)}/config")
     except OperatorError as problem:
         return [f"production's configuration could not be read: {str(problem).splitlines()[0]}"]
-    return configuration.drift(course.archived, {key: str(value) for key, value in today.items()})
+    return configuration.drift(course.archived, guestconfig.texts(today))

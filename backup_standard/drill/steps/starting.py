@@ -16,7 +16,7 @@ def power_up(course: Course) -> Observed:
     """Prove the isolation, make the gateway, power on, and wait for the guest's own evidence."""
     course.memory_to_boot()
     plan, tools, record = course.plan, course.tools, course.record
-    config = {key: str(value) for key, value in tools.api.get(f"{course.path}/config").items()}
+    config = guestconfig.texts(tools.api.get(f"{course.path}/config"))
     has_agent, inside = course.is_container or boot.has_agent(config), course.agent
     disk = boot.require_own_disk(config)
     record.isolation = isolation.prove(
