@@ -28,6 +28,8 @@ _CLONE_KEYS = frozenset({"newid", "full", "storage", "pool", "name", "descriptio
 _CONFIG_KEYS = frozenset({"delete", "name", "description", "tags", "onboot", "protection"})
 _STUB_KEYS = frozenset({"memory", "digest", "lock"})
 _DELETABLE = frozenset({"watchdog"})
+_TYPE, _GUEST_OF = 5, 6
+"""Places of a task's type and of its guest in the UPID (upstream: PVE/UPID.pm); something follows each."""
 
 
 @dataclass(frozen=True)
@@ -163,16 +165,20 @@ def _never_twice(claim: Claim) -> None:
 
 
 def task_type(upid: str) -> str:
-    """The type of a task, from its UPID (upstream: PVE/UPID.pm)."""
-    return upid.split(":")[5] if upid.count(":") > 5 else ""  # noqa: PLR2004 - the fifth colon ends the start time
+    """The type of a task, from its UPID."""
+    return _part(upid, _TYPE)
+
+
+def _part(upid: str, place: int) -> str:
+    parts = upid.split(":")
+    return parts[place] if len(parts) > place + 1 else ""
 
 
 def _restore_container(guard: Guard, _where: Mapping[str, str], params: Params) -> None:
     claim = guard.claim_on(int(params["vmid"]))
     mounts = {key: value for key, value in guestconfig.texts(params).items() if guestconfig.is_mount(key)}
     _only({key: value for key, value in params.items() if key not in mounts}, _CONTAINER_KEYS, "a restore", cards=True)
-    if claim.upids:
-        raise Refused(f"VMID {claim.vmid} was restored before in this run ({claim.upids[0]})")
+    _never_twice(claim)
     if not params.get("ostemplate") or str(params.get("restore")) != "1":
         raise Refused("a container without an archive to restore would be a new one")
     if not is_ours(params, claim):
@@ -214,7 +220,7 @@ def _end(guard: Guard, where: Mapping[str, str], params: Params) -> None:
 
 
 def _task(guard: Guard, where: Mapping[str, str], _params: Params) -> None:
-    vmid = where["upid"].split(":")[6] if where["upid"].count(":") > 6 else ""  # noqa: PLR2004 - upstream: PVE/UPID.pm
+    vmid = _part(where["upid"], _GUEST_OF)
     if not vmid.isdigit() or where["upid"] not in guard.claim_on(int(vmid)).upids:
         raise Refused(f"task {where['upid']} was not started by this run")
 
