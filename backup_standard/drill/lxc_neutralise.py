@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 
-from backup_standard.drill import guestconfig, names
-from backup_standard.drill.neutralise import Change, Neutralised
+from backup_standard.drill import guestconfig
+from backup_standard.drill.neutralise import Change, Neutralised, usual
 
 Found = Mapping[str, str]
 
@@ -26,22 +27,13 @@ def neutralise_container(config: Found, *, source: int, run: str, volid: str, br
 
     The host name stays, because services are keyed to it and the bridge is isolated; so do MAC and IP addresses.
     """
-    identity = {
-        "description": (names.description(run, source, volid), "tells which run made it"),
-        "tags": (names.TAG, "marks it as a drill's"),
-        "onboot": ("0", "a node that restarts must not start it"),
-    }
-    network = {
-        f"net{number}": (_isolated(card, bridge), "moved to the isolated bridge")
-        for number, card in guestconfig.cards(config).items()
-    }
-    flags = {"protection": ("0", "the copy must be deletable")} if config.get("protection") == "1" else {}
+    always = usual(config, source=source, run=run, volid=volid, isolated=partial(_isolated, bridge=bridge))
     binds = dict(_binds(config))
     volumes, unsized = _volumes(config, storage) if binds else ({}, [])
     mounts = {key: (value, "named, so that no mount of the node comes back") for key, value in volumes.items()}
     raw = [key for key in config if key.startswith("lxc.")]
     gone = {**{key: f"would mount {path} of the node" for key, path in binds.items()}, **dict.fromkeys(raw, _RAW)}
-    given = identity | network | flags | mounts
+    given = always | mounts
     changes = [Change(key, config.get(key, ""), value, why) for key, (value, why) in given.items()]
     changes += [Change(key, config[key], "", why) for key, why in gone.items()]
     return Neutralised(

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 
 from backup_standard.drill import guestconfig, names
 
@@ -54,25 +56,9 @@ def neutralise(config: Found, *, source: int, run: str, volid: str, bridge: str)
 
     MAC addresses stay as archived: the bridge is isolated, and network settings inside guests are often keyed to them.
     """
-    identity = {
-        "name": _name(config, source),
-        "description": (names.description(run, source, volid), "tells which run made it"),
-        "tags": (names.TAG, "marks it as a drill's"),
-        "onboot": ("0", "a node that restarts must not start it"),
-    }
-    network = {
-        f"net{number}": (_isolated(card, bridge), "moved to the isolated bridge")
-        for number, card in guestconfig.cards(config).items()
-    }
-    flags = {
-        key: ("0", why)
-        for key, why in (
-            ("template", "a template cannot start; its archive is restored as an ordinary VM"),
-            ("protection", "the copy must be deletable"),
-        )
-        if config.get(key) == "1"
-    }
-    before = identity | network | flags
+    flags = {"template": "a template cannot start; its archive is restored as an ordinary VM"}
+    given = usual(config, source=source, run=run, volid=volid, isolated=partial(_isolated, bridge=bridge), flags=flags)
+    before = {"name": _name(config, source), **given}
     after = _media(config) | _watchdog(config)
     changes = tuple(
         Change(key, config.get(key, ""), value, why)
@@ -86,6 +72,27 @@ def neutralise(config: Found, *, source: int, run: str, volid: str, bridge: str)
         refusals=tuple(text for find in _REFUSALS for text in find(config)),
         kept=_kept(config),
     )
+
+
+def usual(
+    config: Found, *, source: int, run: str, volid: str, isolated: Callable[[Mapping[str, str]], str],
+    flags: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, tuple[str, str]]:  # fmt: skip
+    """What every copy is given, with the reasons: its marks, ``isolated`` cards, and no flag that would hinder.
+
+    ``flags`` are those of its kind, beside the protection that both kinds have, each with the reason to take it away.
+    """
+    off = {**flags, "protection": "the copy must be deletable"}
+    return {
+        "description": (names.description(run, source, volid), "tells which run made it"),
+        "tags": (names.TAG, "marks it as a drill's"),
+        "onboot": ("0", "a node that restarts must not start it"),
+        **{
+            f"net{number}": (isolated(card), "moved to the isolated bridge")
+            for number, card in guestconfig.cards(config).items()
+        },
+        **{key: ("0", why) for key, why in off.items() if config.get(key) == "1"},
+    }
 
 
 def _name(config: Found, source: int) -> tuple[str, str]:
