@@ -50,6 +50,11 @@ class DrillPlan:
     memory_bytes: int = 0
 
     @property
+    def volid(self) -> str:
+        """The archive as Proxmox names it, "" without one."""
+        return self.archive.volid if self.archive else ""
+
+    @property
     def estimate(self) -> dt.timedelta:
         """How long the drill may take."""
         restore = dt.timedelta(seconds=self.disk_bytes / ASSUMED_SPEED)

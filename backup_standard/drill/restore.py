@@ -36,19 +36,17 @@ class Restored:
 
 def read_archived(api: Reader, plan: DrillPlan) -> dict[str, str]:
     """The configuration inside the archive."""
-    volid = plan.archive.volid if plan.archive else ""
-    return guestconfig.parse(str(api.get(f"/nodes/{plan.node}/vzdump/extractconfig", volume=volid)))
+    return guestconfig.parse(str(api.get(f"/nodes/{plan.node}/vzdump/extractconfig", volume=plan.volid)))
 
 
 def decide(archived: Mapping[str, str], plan: DrillPlan, run: str) -> Neutralised:
     """What changes in the copy; Refused by name when something cannot be made harmless."""
-    volid = plan.archive.volid if plan.archive else ""
     if plan.kind == "lxc":
         decided = neutralise_container(
-            archived, source=plan.vmid, run=run, volid=volid, bridge=plan.bridge, storage=plan.storage
+            archived, source=plan.vmid, run=run, volid=plan.volid, bridge=plan.bridge, storage=plan.storage
         )
     else:
-        decided = neutralise(archived, source=plan.vmid, run=run, volid=volid, bridge=plan.bridge)
+        decided = neutralise(archived, source=plan.vmid, run=run, volid=plan.volid, bridge=plan.bridge)
     if decided.refusals:
         raise Refused(
             f"the copy of guest {plan.vmid} cannot be made harmless: {'; '.join(decided.refusals)}",
@@ -66,10 +64,9 @@ def restore(
 
     Where the call refuses ``template=0``, the archive is restored as a template and a full clone of it is what boots.
     """
-    volid = plan.archive.volid if plan.archive else ""
     params: dict[str, Any] = {
         "vmid": plan.temporary_vmid,
-        **({"ostemplate": volid, "restore": 1} if plan.kind == "lxc" else {"archive": volid}),
+        **({"ostemplate": plan.volid, "restore": 1} if plan.kind == "lxc" else {"archive": plan.volid}),
         "storage": plan.storage,
         **({"pool": plan.pool} if plan.pool else {}),
         **decided.overrides,
