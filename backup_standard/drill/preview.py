@@ -9,7 +9,8 @@ import datetime as dt
 import shlex
 import zoneinfo
 from collections.abc import Callable, Iterator
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing
+from functools import cache
 from pathlib import Path
 
 from backup_standard.collect import window
@@ -41,9 +42,17 @@ def show(inventory: Inventory, facts: Facts, plan: Plan, *, choices: Choices, fo
     surroundings = assembly.surroundings(inventory, facts)
     speeds = speed.measured(folder)
     ready = True
-    with Pve(inventory.api, token) as api:
+    with ExitStack() as stack, Pve(inventory.api, token) as api:
+
+        @cache
+        def shell_of(node: str) -> Shell | None:
+            client, shell = assembly.node_shell(inventory, node) if choices.gateway else (None, None)
+            if client:
+                stack.enter_context(closing(client))
+            return shell
+
         for drill in plan.drills:
-            against = _one(inventory, api, drill, surroundings, choices=choices, say=say)
+            against = _one(api, drill, surroundings, shell_of, say)
             say(f"    time      {speeds.expect(drill)}")
             for text in against:
                 say(f"    AGAINST   {text}")
@@ -58,16 +67,15 @@ def show(inventory: Inventory, facts: Facts, plan: Plan, *, choices: Choices, fo
 
 
 def _one(
-    inventory: Inventory, api: Reader, drill: DrillPlan, surroundings: Surroundings, *, choices: Choices, say: Say
+    api: Reader, drill: DrillPlan, surroundings: Surroundings, shell_of: Callable[[str], Shell | None], say: Say
 ) -> list[str]:
     say(f"drill  {drill}")
     size = say_size(drill.archive.size) if drill.archive and drill.archive.size else "size unknown"
     say(f"    archive   {drill.archive.volid if drill.archive else 'none'} ({size}; {drill.point})")
     say(f"    space     {say_size(drill.disk_bytes)} of disks on {drill.storage}")
     say(f"    memory    {say_size(drill.memory_bytes)} on {drill.node}")
-    client, shell = assembly.node_shell(inventory, drill.node) if choices.gateway else (None, None)
-    with closing(client) if client else nullcontext():
-        against = list(_against(api, drill, surroundings, shell, say))
+    shell = shell_of(drill.node)
+    against = list(_against(api, drill, surroundings, shell, say))
     for argv in _commands(drill) if shell else ():
         say(f"    as root   {shlex.join(argv)}")
     return against
@@ -107,14 +115,15 @@ def _whole(plan: Plan, speeds: speed.Speeds, api: Reader, surroundings: Surround
     seconds = sum(speeds.expect(drill).duration.total_seconds() for drill in plan.drills)
     space = say_size(sum(drill.disk_bytes for drill in plan.drills))
     yield f"all {len(plan.drills)} drill(s): {say_duration(round(seconds))} one after another, {space} of disks at most"
+    zone = zoneinfo.ZoneInfo(surroundings.timezone)
+    runs = [run for job in surroundings.jobs if job.enabled for run in job.runs]
     for node in sorted({drill.node for drill in plan.drills}):
         needed = sum(drill.memory_bytes for drill in plan.drills if drill.node == node)
         free = memory.available(api, node)
         yield f"memory on {node}: {say_size(needed)} if all run at once; {say_size(free)} available"
         now = float(api.get(f"/nodes/{node}/time")["time"])
-        ahead = [run for job in surroundings.jobs if job.enabled for run in job.runs if run > now]
+        ahead = [run for run in runs if run > now]
         if ahead:
-            zone = zoneinfo.ZoneInfo(surroundings.timezone)
             first = dt.datetime.fromtimestamp(min(ahead), tz=zone)
             out = first - window.QUIET_BEFORE
             yield f"next backup run: {first:%Y-%m-%d %H:%M}; drills begin until {out:%H:%M}, or after it"
