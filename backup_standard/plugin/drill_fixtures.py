@@ -12,7 +12,6 @@ from typing import Any, NoReturn
 
 import pytest
 
-from backup_standard.audit import next_runs
 from backup_standard.drill import assembly, preview, reap
 from backup_standard.drill.choices import Choices
 from backup_standard.drill.course import Tools
@@ -101,8 +100,8 @@ def _clean_up_first(run: Run, terminal: Any) -> None:
 def _show_plan(run: Run, plan: Plan, choices: Choices, say: Callable[[str], None]) -> NoReturn:
     """Say what a run of drills would do, and end: 0 when each could begin now, 1 when something is against one."""
     try:
-        earlier, facts = run.folder.path.parent, next_runs.dated(run.site.facts)
-        ready = preview.show(run.inventory, facts, plan, choices=choices, folder=earlier, say=say)
+        earlier = run.folder.path.parent
+        ready = preview.show(run.inventory, run.dated, plan, choices=choices, folder=earlier, say=say)
     except OperatorError as problem:
         raise as_usage_error(problem) from None
     finally:
@@ -156,7 +155,7 @@ def drill(request: pytest.FixtureRequest, standing_drills: Standing) -> Iterator
 
     def tools_of(one: DrillPlan) -> Tools:
         return assembly.tools(
-            run.inventory, next_runs.dated(run.site.facts), node=one.node, folder=run.folder.path, run=run.folder.id,
+            run.inventory, run.dated, node=one.node, folder=run.folder.path, run=run.folder.id,
             listener=_listener(request.config, run), choices=request.config.stash[CHOICES_KEY],
         )  # fmt: skip
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import pytest
 
+from backup_standard.audit import next_runs
 from backup_standard.audit.site import Site
 from backup_standard.errors import OperatorError
 from backup_standard.evidence import recorded
@@ -52,6 +54,11 @@ class Run:
         if self.site_read is None:
             raise RuntimeError("the site is read at the start of the session, and it has not started")
         return self.site_read
+
+    @cached_property
+    def dated(self) -> Facts:
+        """The site's facts with the coming runs of every job, worked out once."""
+        return next_runs.dated(self.site.facts)
 
 
 RUN_KEY = pytest.StashKey[Run]()
