@@ -12,8 +12,8 @@ from backup_standard.drill.agent_door import AgentSession
 from backup_standard.drill.course import FINDINGS, Course, Observed, Tools, Unproven, Wrong
 from backup_standard.drill.door import SshSession
 from backup_standard.drill.plan import DrillPlan
-from backup_standard.drill.record import DrillRecord, Outcome, StepResult
-from backup_standard.errors import ConnectionFailed, NotRun, OperatorError, Unknown
+from backup_standard.drill.record import DrillRecord, Outcome, StepResult, require_run
+from backup_standard.errors import ConnectionFailed, NotRun, OperatorError
 from backup_standard.hosts import Recorder, agent_host
 
 Step = Callable[[Course], Observed]
@@ -73,14 +73,7 @@ class Drill:
             self._tear_down()
         else:
             self._run_up_to(name)
-        result = self.record.steps[name]
-        if result.outcome is Outcome.NOT_RUN:
-            raise NotRun(f"{name} of guest {self.plan.vmid} was not run: {result.message}")
-        if result.outcome is Outcome.ERROR:
-            raise self._problems[name]
-        if result.outcome is Outcome.UNPROVEN:
-            raise Unknown(name, reason=result.message)
-        return result
+        return require_run(self.record.steps[name], self.plan.vmid, self._problems.get(name))
 
     def host(self, recorder: Recorder | None = None) -> Any:
         """The restored guest as a testinfra host over the login of the login step (see :meth:`step` for errors).
@@ -109,11 +102,6 @@ class Drill:
         failed = next((step for step in before if step is not None and step.ends_the_drill), None)
         if failed:
             raise NotRun(f"the copy of guest {self.plan.vmid} was not looked into: {failed.name} failed")
-
-    @property
-    def recovery(self) -> float | None:
-        """Seconds from the start of the restore until the services worked."""
-        return self.record.recovery_seconds
 
     def close(self) -> None:
         """Tear down if that was not done, and write the record; safe to call again."""
@@ -161,7 +149,8 @@ class Drill:
             self.course.say(name, f"failed: {str(problem).splitlines()[0]}")
         except BaseException as problem:
             seconds = clock()
-            self._note(name, Outcome.FAILED, seconds, {}, f"interrupted: {type(problem).__name__} {problem}".rstrip())
+            message = f"{keeping.INTERRUPTED}{type(problem).__name__} {problem}".rstrip()
+            self._note(name, Outcome.FAILED, seconds, {}, message)
             raise
         else:
             self._note(name, Outcome.OK, clock(), observed, "")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backup_standard.drill.lines import append_line
+from backup_standard.errors import NotRun, OperatorError, Unknown
 from backup_standard.model import Archive
 
 FILENAME = "drills.jsonl"
@@ -47,6 +48,17 @@ class StepResult:
 
     def __str__(self) -> str:
         return f"{self.name}: {self.outcome}{f' ({self.message})' if self.message else ''}"
+
+
+def require_run(step: StepResult, guest: int, error: OperatorError | None = None) -> StepResult:
+    """The step where it ran to its end, well or badly; else NotRun, its ``error``, or Unknown for what is unproven."""
+    if step.outcome is Outcome.NOT_RUN:
+        raise NotRun(f"{step.name} of guest {guest} was not run: {step.message}")
+    if step.outcome is Outcome.ERROR:
+        raise error or OperatorError(step.message)
+    if step.outcome is Outcome.UNPROVEN:
+        raise Unknown(step.name, reason=step.message)
+    return step
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from backup_standard.drill.agent_door import BY_AGENT
 from backup_standard.drill.lines import read_lines
 from backup_standard.drill.plan import DrillPlan
 from backup_standard.drill.posix import POSIX
-from backup_standard.drill.record import FILENAME, Outcome, StepResult
+from backup_standard.drill.record import FILENAME, Outcome, StepResult, require_run
 from backup_standard.drill.windows import WINDOWS
-from backup_standard.errors import NotRun, OperatorError, Unknown
+from backup_standard.errors import NotRun
 from backup_standard.hosts import Recorder, replay_host
 
 _NOBODY = "nobody is logged in to the copy of guest {vmid}"
@@ -31,13 +31,7 @@ class ReplayedDrill:
         result = self._steps.get(name)
         if result is None:
             raise NotRun("planned, and the run ended before it")
-        if result.outcome is Outcome.NOT_RUN:
-            raise NotRun(f"{name} of guest {self.plan.vmid} was not run: {result.message}")
-        if result.outcome is Outcome.ERROR:
-            raise OperatorError(result.message)
-        if result.outcome is Outcome.UNPROVEN:
-            raise Unknown(name, reason=result.message)
-        return result
+        return require_run(result, self.plan.vmid)
 
     def host(self, _recorder: Recorder | None = None) -> Any:
         """The restored guest as a testinfra host that answers as it answered over SSH."""
