@@ -103,11 +103,9 @@ def address_of(vmid: int, guest: str, gateway: str | None) -> tuple[str, str]:
     return f"{own}/{network.network.prefixlen}", str(network.ip)
 
 
-def remove(vmid: int, shell: Shell, guard: Guard) -> list[str]:
-    """Remove what exists of a VMID's gateway; returns what is still there afterwards, which should be nothing."""
-    commands = (*node_commands.remove_gateway(vmid), node_commands.remove_port(vmid))
-    for argv in commands:
+def remove(vmid: int, shell: Shell, guard: Guard) -> None:
+    """Remove what exists of a VMID's gateway."""
+    for argv in (*node_commands.remove_gateway(vmid), node_commands.remove_port(vmid)):
         if any(left.split()[-1] == argv[-1] for left in node_leftovers(shell, vmid)):
             guard.permit_command(argv)
             shell(argv)
-    return node_leftovers(shell, vmid)

@@ -32,7 +32,7 @@ class Remains:
     problem: str = ""
 
     def __bool__(self) -> bool:
-        return bool(self.left or self.problem)
+        return bool(self.left)
 
     def __str__(self) -> str:
         return f"VMID {self.vmid}: {'; '.join([*self.left, *([self.problem] if self.problem else [])])}"
