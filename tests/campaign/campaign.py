@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from backup_standard.drill.engine import STEPS, TEARDOWN
@@ -25,11 +25,6 @@ class Tally:
     cases: int = 0
     wrong: list[str] = field(default_factory=list)
 
-    @property
-    def line(self) -> str:
-        """The fault's line of the table."""
-        return f"{self.fault:<32}{self.cases - len(self.wrong):>4} of {self.cases}"
-
     def add(self, moment: Moment, wrong: list[str]) -> None:
         """Count a case."""
         self.cases += 1
@@ -37,11 +32,11 @@ class Tally:
             self.wrong.append(f"{self.fault} at {moment}: " + "; ".join(wrong))
 
 
-def strike_each(scene: Scene, fault: Fault, moments: Iterable[Moment]) -> Tally:
-    """One fault at each moment; all of them have to fit it."""
-    tally = Tally(fault.name)
+def tallied(fault: str, moments: Iterable[Moment], case: Callable[[Moment], list[str]]) -> Tally:
+    """A case at each moment; it returns what is wrong afterwards."""
+    tally = Tally(fault)
     for moment in moments:
-        tally.add(moment, strike(scene, fault, moment))
+        tally.add(moment, case(moment))
     return tally
 
 

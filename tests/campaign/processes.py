@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterable
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 from backup_standard.drill.claims import standing_under
 from backup_standard.evidence.folder import RunFolder
 from tests.campaign import child
-from tests.campaign.campaign import STEP, Tally
+from tests.campaign.campaign import STEP
 from tests.campaign.moments import Moment
 from tests.campaign.scene import GUEST, Scene
 from tests.campaign.state import differences, whole
@@ -66,14 +65,6 @@ def start(scene: Scene, *more: str) -> Any:
     process = _CONTEXT.Process(target=child.run, args=where)
     process.start()
     return process
-
-
-def kill_at_each(scene: Scene, kill: Kill, moments: Iterable[Moment]) -> Tally:
-    """One signal at each moment."""
-    tally = Tally(kill.name)
-    for moment in moments:
-        tally.add(moment, kill_at(scene, kill, moment))
-    return tally
 
 
 def kill_at(scene: Scene, kill: Kill, moment: Moment) -> list[str]:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from backup_standard.model import Facts
-from tests.campaign.campaign import Tally, strike_each
+from tests.campaign.campaign import Tally, strike, tallied
 from tests.campaign.faults import API_TIMEOUT, FAULTS
 from tests.campaign.moments import Moment, rehearse
-from tests.campaign.processes import BEFORE_ANYTHING, KILLS, kill_at_each
+from tests.campaign.processes import BEFORE_ANYTHING, KILLS, kill_at
 from tests.campaign.scene import on_a_site
 from tests.campaign.table import PROPERTY
 from tests.drillground import facts
@@ -49,7 +49,7 @@ def test_campaign_of_faults(
         fault = FAULTS[name]
         fitting = [moment for moment in rehearse(scene) if fault.fits(moment.ask)]
         chosen = share(pytestconfig, fitting, list(FAULTS).index(name), SHARE)
-        settle(strike_each(scene, fault, chosen), record_property)
+        settle(tallied(name, chosen, lambda moment: strike(scene, fault, moment)), record_property)
 
 
 @pytest.mark.parametrize("name", KILLS)
@@ -63,4 +63,4 @@ def test_campaign_of_kills(
         if kill.worker:
             chosen.remove(BEFORE_ANYTHING)  # there is no worker yet
         chosen = share(pytestconfig, chosen, list(KILLS).index(name), SHARE_OF_KILLS)
-        settle(kill_at_each(scene, kill, list(chosen)), record_property)
+        settle(tallied(name, chosen, lambda moment: kill_at(scene, kill, moment)), record_property)
