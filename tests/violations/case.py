@@ -36,11 +36,13 @@ class Case:
     @property
     def expected(self) -> set[str]:
         """The changes that have to show, as :func:`tests.violations.judge.changed` names them."""
-        return (
-            {f"{rule} fail" for rule in self.red}
-            | {f"{rule} advisory" for rule in self.advised}
-            | {f"{rule} unknown" for rule in self.undecided}
-        )
+        return changes(self.red, self.advised, self.undecided)
+
+
+def changes(red: frozenset[str], advised: frozenset[str], undecided: frozenset[str]) -> set[str]:
+    """What has to show where these rules change."""
+    kinds = (("fail", red), ("advisory", advised), ("unknown", undecided))
+    return {f"{rule} {kind}" for kind, found in kinds for rule in found}
 
 
 def rules(text: str) -> frozenset[str]:

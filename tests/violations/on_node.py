@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.violations.case import rules
+from tests.violations.case import changes, rules
 from tests.violations.of_guests import NOTHING_ADVISED, NOTHING_THERE, UNREAD
 
 HEAD = (
@@ -36,8 +36,7 @@ class NodeCase:
     @property
     def expected(self) -> set[str]:
         """The changes that have to show."""
-        kinds = (("fail", self.red), ("advisory", self.advised), ("unknown", self.undecided))
-        return {f"{rule} {kind}" for kind, found in kinds for rule in found}
+        return changes(self.red, self.advised, self.undecided)
 
 
 VIOLATIONS = (
