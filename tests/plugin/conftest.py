@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from backup_standard.inventory.schema import Inventory
 from backup_standard.model import Facts
 from backup_standard.model.codec import facts_from_json
 from backup_standard.plugin import session
-from tests import judging
+from tests import judging, labinventory, labsite
 from tests.rules import builders
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,4 +109,19 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
     """The project folder."""
     made = Project(pytester)
     monkeypatch.setattr(session, "read_site", made.read_site)
+    return made
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[labsite.LabSite]:
+    """The lab's site."""
+    with labsite.running(tmp_path_factory.mktemp("lab"), guests=False) as running:
+        yield running
+
+
+@pytest.fixture
+def lab_project(pytester: pytest.Pytester, lab: labsite.LabSite) -> Project:
+    """A project folder whose inventory points at that site."""
+    made = Project(pytester).with_our_rules()
+    labinventory.write(lab, made.path / "inventories" / "acme.yaml")
     return made

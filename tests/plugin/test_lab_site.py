@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from backup_standard.collect import deep
-from tests import labinventory, labsite
+from tests import labsite
 from tests.plugin.conftest import Project
 
 pytest_plugins = ["pytester"]
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[labsite.LabSite]:
-    """The lab's site."""
-    with labsite.running(tmp_path_factory.mktemp("lab"), guests=False) as running:
-        yield running
-
-
-@pytest.fixture
-def lab_project(pytester: pytest.Pytester, lab: labsite.LabSite) -> Project:
-    """A project folder whose inventory points at that site."""
-    made = Project(pytester).with_our_rules()
-    labinventory.write(lab, made.path / "inventories" / "acme.yaml")
-    return made
 
 
 def test_the_healthy_lab_is_green(lab_project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

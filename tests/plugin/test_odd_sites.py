@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from tests import labinventory, labsite, wire
+from tests import labsite, wire
 from tests.plugin.conftest import Project
 from tests.rules import builders as b
 from tests.wire import Answered
@@ -15,21 +14,6 @@ from tests.wire import Answered
 pytest_plugins = ["pytester"]
 
 HOSTILE = "web\x1b[2J\x1b]0;owned\x07\x9b31m\u202eevil\r\x00"
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[labsite.LabSite]:
-    """The lab's site."""
-    with labsite.running(tmp_path_factory.mktemp("lab"), guests=False) as running:
-        yield running
-
-
-@pytest.fixture
-def lab_project(pytester: pytest.Pytester, lab: labsite.LabSite) -> Project:
-    """A project folder whose inventory points at that site."""
-    made = Project(pytester).with_our_rules()
-    labinventory.write(lab, made.path / "inventories" / "acme.yaml")
-    return made
 
 
 @pytest.fixture

@@ -9,9 +9,7 @@ import pytest
 from backup_standard.drill import reap
 from backup_standard.drill.engine import Drill
 from tests.drillground import Ground
-from tests.unit.drill.test_reap import Killed, dead_owner, kill_at_phase, kill_in_call, run_whole
-
-__all__ = ["dead_owner"]
+from tests.unit.drill.test_reap import die_at, kill_at_phase, kill_in_call
 
 MOMENTS: dict[str, Callable[[Ground, Drill], None]] = {
     **{f"phase {phase}": kill_at_phase(phase) for phase in ("restore", "boot", "agent", "network", "teardown")},
@@ -26,12 +24,7 @@ MOMENTS: dict[str, Callable[[Ground, Drill], None]] = {
 @pytest.mark.usefixtures("dead_owner")
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_after_a_kill_at_any_moment_a_sweep_leaves_nothing(ground: Ground, moment: str) -> None:
-    drill = ground.drill(230)
-    MOMENTS[moment](ground, drill)
-    if moment.startswith("phase"):
-        drill = ground.drill(230)  # which takes the listener that was just put in
-    with pytest.raises(Killed):
-        run_whole(drill)
+    die_at(ground, 230, MOMENTS, moment)
     said: list[str] = []
     done = reap.sweep(ground.inventory, ground.reports, do_it=True, say=said.append)
     assert done.left == (), said
@@ -41,11 +34,7 @@ def test_after_a_kill_at_any_moment_a_sweep_leaves_nothing(ground: Ground, momen
 
 @pytest.mark.usefixtures("dead_owner")
 def test_somebody_elses_container_on_a_claimed_vmid_is_left_alone(ground: Ground) -> None:
-    drill = ground.drill(230)
-    kill_at_phase("boot")(ground, drill)
-    drill = ground.drill(230)
-    with pytest.raises(Killed):
-        run_whole(drill)
+    die_at(ground, 230, MOMENTS, "phase boot")
     ground.lab.site.guests[231].config |= {"tags": "prod", "description": "mine"}
     said: list[str] = []
     done = reap.sweep(ground.inventory, ground.reports, do_it=True, say=said.append)

@@ -4,32 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import shutil
-from pathlib import Path
 
 import pytest
 
 from tests.drillground import Ground
+from tests.unit.drill.conftest import run
 
 pytest_plugins = ["pytester"]
-
-PROJECT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def project(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A folder with the drills and the plugin."""
-    shutil.copytree(PROJECT / "drills", pytester.path / "drills", ignore=shutil.ignore_patterns("__pycache__"))
-    pytester.makeconftest('pytest_plugins = ["backup_standard.plugin"]')
-    pytester.makepyprojecttoml("[tool.pytest]\nstrict_markers = true\n")
-    return pytester
-
-
-def run(ground: Ground, project: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    file, reports = ground.reports.parents[1] / "lab.yaml", ground.reports.parent
-    return project.runpytest_inprocess(
-        "drills", "--inventory", str(file), "--run-dir", str(reports), "-p", "no:cacheprovider", *arguments
-    )
 
 
 def test_a_plan_says_everything_and_touches_nothing(ground: Ground, project: pytest.Pytester) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -20,14 +18,6 @@ from tests.drillground import Ground
 
 class Killed(BaseException):
     """kill -9: nothing after it runs in that process."""
-
-
-@pytest.fixture
-def dead_owner(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Claims of a process that has ended."""
-    child = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    owner = Owner.this_process()
-    monkeypatch.setattr(Owner, "this_process", classmethod(lambda _cls: Owner(owner.host, int(child.stdout), 1)))
 
 
 def kill_at_phase(phase: str) -> Callable[[Ground, Drill], None]:
@@ -64,6 +54,16 @@ def run_whole(drill: Drill) -> None:
         drill.step(name)
 
 
+def die_at(ground: Ground, vmid: int, moments: Mapping[str, Callable[[Ground, Drill], None]], moment: str) -> None:
+    """Drill a guest until the process is killed at that moment."""
+    drill = ground.drill(vmid)
+    moments[moment](ground, drill)
+    if moment.startswith("phase"):
+        drill = ground.drill(vmid)  # which takes the listener that was just put in
+    with pytest.raises(Killed):
+        run_whole(drill)
+
+
 MOMENTS: dict[str, Callable[[Ground, Drill], None]] = {
     **{f"phase {phase}": kill_at_phase(phase) for phase in ("preflight", "restore", "boot", "agent", "login", "network",
                                                              "services", "screen", "teardown")},
@@ -81,12 +81,7 @@ MOMENTS: dict[str, Callable[[Ground, Drill], None]] = {
 @pytest.mark.usefixtures("dead_owner")
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_after_a_kill_at_any_moment_a_sweep_leaves_nothing(ground: Ground, moment: str) -> None:
-    drill = ground.drill(210)
-    MOMENTS[moment](ground, drill)
-    if moment.startswith("phase"):
-        drill = ground.drill(210)
-    with pytest.raises(Killed):
-        run_whole(drill)
+    die_at(ground, 210, MOMENTS, moment)
     said: list[str] = []
     done = reap.sweep(ground.inventory, ground.reports, do_it=True, say=said.append)
     assert done.left == (), said
