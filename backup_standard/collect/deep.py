@@ -145,11 +145,8 @@ class _Place:
         """The backup that goes on where the archive's storage is, in words; "" when none does."""
         storage = self.facts.storage_of(archive)
         others = [one.name for one in self.facts.nodes.values() if isinstance(one, Node) and one.online]
-        for node in others if storage and storage.shared else [archive.node]:
-            for task in self.reader.rows(f"/nodes/{node}/tasks", source="active", typefilter="vzdump"):
-                if not task.get("endtime"):
-                    return f"a backup is running on {node} ({task.get('upid')})"
-        return ""
+        nodes = others if storage and storage.shared else [archive.node]
+        return next((said for node in nodes for said in window.running(self.reader.rows, node)), "")
 
 
 class _Watch:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from backup_standard.model import BackupJob
 
@@ -27,3 +28,10 @@ def conflict(jobs: Iterable[BackupJob], *, now: float, estimate: dt.timedelta, s
                 start = dt.datetime.fromtimestamp(run, tz=say).strftime("%H:%M")
                 return f"{job} runs at {start}; what begins now could meet it"
     return ""
+
+
+def running(ask: Callable[..., Iterable[Mapping[str, Any]]], node: str) -> Iterator[str]:
+    """The backups that go on on a node, in words. ``ask`` is a GET that lists objects."""
+    for task in ask(f"/nodes/{node}/tasks", source="active", typefilter="vzdump"):
+        if not task.get("endtime"):
+            yield f"a backup is running on {node} ({task.get('upid')})"

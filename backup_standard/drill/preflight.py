@@ -123,9 +123,7 @@ def _window(plan: DrillPlan, api: Reader, surroundings: Surroundings) -> Iterato
     reason = window.conflict(surroundings.jobs, now=now, estimate=plan.estimate, say=zone)
     if reason:
         yield reason
-    for task in api.get(f"/nodes/{plan.node}/tasks", source="active", typefilter="vzdump"):
-        if not task.get("endtime"):
-            yield f"a backup is running on {plan.node} ({task.get('upid')})"
+    yield from window.running(api.get, plan.node)
 
 
 def _memory(plan: DrillPlan, api: Reader, held: int) -> Iterator[str]:
