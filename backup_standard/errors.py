@@ -12,10 +12,14 @@ class OperatorError(Exception):
         self.what, self.where, self.next_step = what, where, next_step
         super().__init__(str(self))
 
+    @property
+    def said(self) -> str:
+        """What happened and where, on one line."""
+        return f"{self.where}: {self.what}" if self.where else self.what
+
     def __str__(self) -> str:
-        where = f"{self.where}: " if self.where else ""
         cure = f"\n  Next: {self.next_step}" if self.next_step else ""
-        return f"{where}{self.what}{cure}"
+        return f"{self.said}{cure}"
 
 
 class InventoryError(OperatorError):

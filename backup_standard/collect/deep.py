@@ -85,7 +85,7 @@ class _Place:
         try:
             found = self._begin(archive, fact)
         except OperatorError as problem:
-            found = Gap(fact, f"{problem.where}: {problem.what}" if problem.where else problem.what, broken=True)
+            found = Gap(fact, problem.said, broken=True)
         except shapeless.MISSHAPEN as problem:
             asked = "whether a backup runs: the answer is not understood"
             found = Gap(fact, f"{asked}: {shapeless.say(problem)}", broken=True)

@@ -99,7 +99,7 @@ class Reader:
             failed = failed and not _STORAGE_OFF.search(str(problem.what))
             return Gap(fact, str(problem.what), broken=failed)
         except OperatorError as problem:
-            return Gap(fact, f"{problem.where}: {problem.what}" if problem.where else problem.what, broken=True)
+            return Gap(fact, problem.said, broken=True)
         except shapeless.MISSHAPEN as problem:
             asked = getattr(self._own, "path", "the API")
             return Gap(fact, f"the answer to GET {asked} is not understood: {shapeless.say(problem)}", broken=True)

@@ -128,7 +128,7 @@ def read(client: SshClient, task: Task, recorder: Notes | None = None) -> Archiv
     except Stop as reason:
         return Gap(task.fact, f"aborted: {reason}", broken=True)
     except ConnectionFailed as problem:
-        return Gap(task.fact, f"{problem.where}: {problem.what}", broken=True)
+        return Gap(task.fact, problem.said, broken=True)
     except (ValueError, LookupError, AttributeError, TypeError) as problem:
         misread = f"the reader on the node answered in a form that is not understood: {problem}"
         return Gap(task.fact, misread, broken=True)
