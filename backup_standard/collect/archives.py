@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from backup_standard.collect import shapes
 from backup_standard.collect.reader import Reader
@@ -14,7 +15,11 @@ from backup_standard.inventory.schema import Inventory
 from backup_standard.model import Archive, Gap, Storage, StorageStatus
 
 Archives = Mapping[str, tuple[Archive, ...] | Gap]
+T = TypeVar("T")
 _UNUSABLE = 500
+_STORAGE_OFF = re.compile(r"storage '[^']*' is (disabled|not available on)|unable to activate storage '")
+"""What Proxmox answers, as an error 500, of a storage that cannot be used (upstream: PVE/Storage.pm): the site's state,
+which rules of its own judge, and no failure of the reading."""
 
 
 def read_storages(reader: Reader) -> Mapping[str, Storage] | Gap:
@@ -95,7 +100,7 @@ def _lines(reader: Reader, key: str, status: StorageStatus | Gap) -> Any:
     fact = f"the archives of {words}"
     if isinstance(status, Gap):
         return replace(status, fact=fact)
-    return reader.attempt(fact, lambda: reader.rows(f"{base}/prunebackups", **{"prune-backups": "keep-all=1"}))
+    return _attempt(reader, fact, lambda: reader.rows(f"{base}/prunebackups", **{"prune-backups": "keep-all=1"}))
 
 
 def _listing(reader: Reader, key: str, status: StorageStatus | Gap) -> Any:
@@ -107,7 +112,9 @@ def _listing(reader: Reader, key: str, status: StorageStatus | Gap) -> Any:
     fact = f"the sizes of the archives of {words}"
     if isinstance(status, Gap):
         return replace(status, fact=fact)
-    return reader.attempt(fact, lambda: {raw["volid"]: raw for raw in reader.rows(f"{base}/content", content="backup")})
+    return _attempt(
+        reader, fact, lambda: {raw["volid"]: raw for raw in reader.rows(f"{base}/content", content="backup")}
+    )
 
 
 def _together(reader: Reader, key: str, lines: Any, listing: Any) -> tuple[Archive, ...] | Gap:
@@ -135,7 +142,21 @@ def read_defaults(reader: Reader, node: str, storage: str) -> Mapping[str, str] 
         answer = reader.record(path, storage=storage)
         return shapes.texts({**answer, "storage": _unnamed(reader, path)})
 
-    return reader.attempt(f"the vzdump defaults of node {node}", read)
+    return _attempt(reader, f"the vzdump defaults of node {node}", read)
+
+
+def _attempt(reader: Reader, fact: str, read: Callable[[], T]) -> T | Gap:
+    """As :meth:`Reader.attempt`; a gap that is not broken where the storage cannot be used."""
+
+    def ask() -> T | Gap:
+        try:
+            return read()
+        except ApiError as problem:
+            if _STORAGE_OFF.search(problem.what):
+                return Gap(fact, problem.what)
+            raise
+
+    return reader.attempt(fact, ask)
 
 
 def _unnamed(reader: Reader, path: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,9 +21,6 @@ _BRANCHES = 24
 _GIVE_UP_AFTER = 3
 """Requests in a row without any answer after which the API itself is asked whether it is still there."""
 _SERVER_ERROR, _NOT_IMPLEMENTED = 500, 501
-_STORAGE_OFF = re.compile(r"storage '[^']*' is (disabled|not available on)|unable to activate storage '")
-"""What Proxmox answers, as an error 500, of a storage that cannot be used (upstream: PVE/Storage.pm): the site's state,
-which rules of its own judge, and no failure of the reading."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -56,8 +52,7 @@ class Reader:
 
     def get(self, path: str, /, **params: Any) -> Any:
         """The ``data`` of the answer, over a connection that is free. Raises as :meth:`Pve.get`."""
-        self._own.path = path
-        return self._heard(lambda client: client.get(path, **params))
+        return self._heard(path, lambda client: client.get(path, **params))
 
     def rows(self, path: str, /, **params: Any) -> Sequence[Mapping[str, Any]]:
         """The answer to a GET that lists objects; ValueError for any other, null and {} included."""
@@ -69,19 +64,17 @@ class Reader:
 
     def timed(self, path: str, /) -> tuple[Mapping[str, Any], float]:
         """The object that a GET answers, and our own clock (epoch seconds) in the middle of the request."""
-        self._own.path = path
 
         def ask(client: Pve) -> tuple[Any, float]:
             before = time.time()
             return client.get(path), (before + time.time()) / 2
 
-        answer, ours = self._heard(ask)
+        answer, ours = self._heard(path, ask)
         return shapeless.record(answer), ours
 
     def log(self, upid: str) -> tuple[str, ...]:
         """Every line of a task's log."""
-        self._own.path = f"…/tasks/{upid}/log"
-        return self._heard(lambda client: client.log(upid))
+        return self._heard(f"…/tasks/{upid}/log", lambda client: client.log(upid))
 
     def ask(self, fact: str, path: str, /, **params: Any) -> Any | Gap:
         """The ``data`` of the answer, or a gap that says why there is none and what would help."""
@@ -96,7 +89,6 @@ class Reader:
             return Gap(fact, problem.what, f"{need}: {problem.next_step}")
         except ApiError as problem:
             failed = problem.status >= _SERVER_ERROR and problem.status != _NOT_IMPLEMENTED
-            failed = failed and not _STORAGE_OFF.search(str(problem.what))
             return Gap(fact, str(problem.what), broken=failed)
         except OperatorError as problem:
             return Gap(fact, problem.said, broken=True)
@@ -112,8 +104,12 @@ class Reader:
         """``work`` on every item, concurrently, results in order; its first error is raised. It calls no ``each``."""
         return list(self._pool.map(work, items))
 
-    def _heard(self, ask: Callable[[Pve], R]) -> R:
-        """One request; after several in a row without an answer, and none to /version, no more are sent."""
+    def _heard(self, path: str, ask: Callable[[Pve], R]) -> R:
+        """One request; after several in a row without an answer, and none to /version, no more are sent.
+
+        ``path`` is what a gap names where the answer is not understood.
+        """
+        self._own.path = path
         if self._gone.is_set():
             raise ConnectionFailed("the API stopped answering while the site was read", where=self.pve.endpoint.url)
         client = self._free.get()
@@ -134,6 +130,7 @@ class Reader:
     def _look_for_life(self, client: Pve) -> None:
         try:
             client.get("/version")
-        except OperatorError as problem:
-            if isinstance(problem, Unreachable):
-                self._gone.set()
+        except Unreachable:
+            self._gone.set()
+        except OperatorError:
+            pass  # a refusal is an answer too
