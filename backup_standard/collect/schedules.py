@@ -34,7 +34,7 @@ def read_jobs(
         return listed
     included = reader.each(lambda job: _included(reader, job[1].id), listed)
     clocks = nodes()
-    now, source = int(time.time() + _ahead(clocks)), _zone_source(inventory, clocks)
+    now, source = int(time.time() + ahead(clocks)), _zone_source(inventory, clocks)
     schedules = sorted({job.schedule for _, job in listed} - {""}) if source else []
     runs = dict(zip(schedules, reader.each(lambda text: _runs(reader, text, now), schedules), strict=True))
 
@@ -78,8 +78,8 @@ def _zone_source(inventory: Inventory, nodes: Mapping[str, Node | Gap]) -> str:
     return f"the site ({inventory.site.timezone})" if zones == {inventory.site.timezone} else ""
 
 
-def _ahead(nodes: Mapping[str, Node | Gap]) -> float:
-    """Seconds by which the site's clock, that of its first node, is ahead of ours: its coming nights are asked for."""
+def ahead(nodes: Mapping[str, Node | Gap]) -> float:
+    """Seconds by which the site's clock, that of the first node that showed one, is ahead of ours; 0 where none did."""
     skews = [node.skew for node in nodes.values() if isinstance(node, Node) and node.online]
     return skews[0] if skews else 0.0
 

@@ -10,7 +10,7 @@ from typing import Any
 from backup_standard.collect import archives, guests, shapes
 from backup_standard.collect.reader import Reader
 from backup_standard.collect.rights import read_completeness
-from backup_standard.collect.schedules import read_jobs
+from backup_standard.collect.schedules import ahead, read_jobs
 from backup_standard.collect.shapeless import is_node_name, node_name
 from backup_standard.collect.vzdump_tasks import look_back, read_changes, read_tasks
 from backup_standard.collect.watching import ask_journal, read_notifications
@@ -48,11 +48,8 @@ def read_site(reader: Reader, inventory: Inventory, tell: Tell) -> Facts:
     notifications = start(lambda: read_notifications(reader))
     statuses = start(lambda: archives.read_statuses(reader, storages.result(), names.result().online))
     defaults = start(lambda: _defaults(reader, names.result().running, policy))
-    kept = start(
-        lambda: archives.read_archives(
-            reader, archives.proven(storages.result(), inventory, complete.result()), statuses.result()
-        )
-    )
+    proven = start(lambda: archives.proven(storages.result(), inventory, complete.result()))
+    kept = start(lambda: archives.read_archives(reader, proven.result(), statuses.result()))
     moment = start(lambda: _moment(nodes.result()))
     tasks = start(lambda: read_tasks(reader, nodes.result(), complete.result(), moment.result(), jobs.result()))
     journals = start(lambda: _journals(reader, inventory, nodes.result(), moment.result()))
@@ -70,7 +67,7 @@ def read_site(reader: Reader, inventory: Inventory, tell: Tell) -> Facts:
         nodes=nodes.result(),
         guests={**found.seen, **hidden},
         jobs=jobs.result(),
-        storages=archives.proven(storages.result(), inventory, complete.result()),
+        storages=proven.result(),
         statuses=statuses.result(),
         archives=read,
         unsized=unsized,
@@ -149,8 +146,7 @@ def _node(reader: Reader, name: str, online: bool) -> Node | Gap:  # noqa: FBT00
 
 def _moment(nodes: Mapping[str, Node | Gap]) -> dt.datetime:
     """Now by the clock of the first node that showed one, else by ours."""
-    skews = [node.skew for node in nodes.values() if isinstance(node, Node) and node.online]
-    return (dt.datetime.now(dt.UTC) + dt.timedelta(seconds=skews[0] if skews else 0.0)).replace(microsecond=0)
+    return (dt.datetime.now(dt.UTC) + dt.timedelta(seconds=ahead(nodes))).replace(microsecond=0)
 
 
 def _defaults(reader: Reader, online: Sequence[str], storage: str) -> dict[str, Mapping[str, str] | Gap]:
