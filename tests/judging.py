@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from backup_standard.audit.site import Site
 from backup_standard.errors import NotApplicable, OperatorError, Unknown, Unread
@@ -117,8 +116,7 @@ def _call(rule: Rule, subject: Any, given: dict[str, Any]) -> None:
 
 def _undecided(rule: Rule, site: Site, name: str) -> Outcome:
     """What a row that could not be decided comes to: attested where the inventory holds a statement that counts."""
-    day = site.facts.taken_at.astimezone(ZoneInfo(site.inventory.site.timezone)).date()
-    found = attestations.look_up(site.inventory, rule.id, {name}, day)
+    found = attestations.look_up(site.inventory, rule.id, {name}, site.today)
     return Outcome.ATTESTED if found.valid else Outcome.UNKNOWN
 
 

@@ -72,7 +72,7 @@ class AnyGuest:
 
     @property
     def _today(self) -> dt.date:
-        return self.facts.taken_at.date()
+        return self.facts.day_in(self.inventory.site.timezone)
 
     def __str__(self) -> str:
         seen = self.facts.guests.get(self.vmid)

@@ -38,6 +38,11 @@ class Site:
     inventory: Inventory
     facts: Facts
 
+    @property
+    def today(self) -> dt.date:
+        """The site's own day when it was read."""
+        return self.facts.day_in(self.inventory.site.timezone)
+
     @cached_property
     def guests(self) -> tuple[Guest, ...]:
         """The mandatory guests by VMID: those with such a role, and every guest that the inventory leaves out."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
 
 from backup_standard.model.archives import Archive
 from backup_standard.model.dumps import DumpFolder
@@ -63,6 +64,10 @@ class Facts:
     readings: Mapping[str, ArchiveReading | Gap] = field(default_factory=dict)
     drilled: tuple[DrilledArchive, ...] = ()
     gaps: tuple[Gap, ...] = ()
+
+    def day_in(self, timezone: str) -> dt.date:
+        """The day on which the site was read, by the calendar of that zone: so a replay judges as the run did."""
+        return self.taken_at.astimezone(ZoneInfo(timezone)).date()
 
     def storage_of(self, archive: Archive) -> Storage | None:
         """The storage that an archive lies on; None where it was not read."""

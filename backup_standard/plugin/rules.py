@@ -6,14 +6,12 @@ A rule's docstring is the standard's sentence: title, ``Rationale:``, ``Remedy:`
 
 from __future__ import annotations
 
-import datetime as dt
 import inspect
 import re
 import string
 import textwrap
 from collections.abc import Mapping
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -23,7 +21,7 @@ from backup_standard.evidence.verdicts import Outcome, Planned, Verdict
 from backup_standard.evidence.waived import names_of
 from backup_standard.evidence.wording import explain, shown
 from backup_standard.inventory import attestations, waivers
-from backup_standard.plugin.session import Run, run_of
+from backup_standard.plugin.session import run_of
 from backup_standard.plugin.subjects import EVIDENCE_KEY, NoSubject
 from backup_standard.standard.wording import Rule, rule_from
 
@@ -147,7 +145,7 @@ def _attested(item: pytest.Item, row: Planned, message: str) -> tuple[Outcome, s
     run = run_of(item.config)
     if run is None:
         return Outcome.UNKNOWN, message
-    found = attestations.look_up(run.inventory, row.rule, names_of(row.item, row.subject), _today(run))
+    found = attestations.look_up(run.inventory, row.rule, names_of(row.item, row.subject), run.site.today)
     if found.valid:
         return Outcome.ATTESTED, f"{attestations.say(found.valid)}.\nNot observed: {message}"
     return Outcome.UNKNOWN, f"{message}; {found.why_not}" if found.why_not else message
@@ -158,15 +156,10 @@ def _waived(item: pytest.Item, row: Planned, outcome: Outcome, message: str) -> 
     run = run_of(item.config)
     if run is None:
         return outcome, message
-    found = waivers.look_up(run.inventory, row.rule, names_of(row.item, row.subject), _today(run))
+    found = waivers.look_up(run.inventory, row.rule, names_of(row.item, row.subject), run.site.today)
     if found.valid:
         return Outcome.WAIVED, f"{message.rstrip('.')}.\nWaived {waivers.say(found.valid)}"
     return outcome, f"{message}; {found.why_not}" if found.why_not else message
-
-
-def _today(run: Run) -> dt.date:
-    """The site's own day when it was read: so a replay judges as the run did."""
-    return run.site.facts.taken_at.astimezone(ZoneInfo(run.inventory.site.timezone)).date()
 
 
 def _sentence(error: BaseException) -> str:

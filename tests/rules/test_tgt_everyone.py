@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
 from typing import Any
 
@@ -85,6 +86,13 @@ def test_an_expired_exemption_fails() -> None:
     guests = {305: {"role": "scratch", "exempt": {"reason": "build cache", "until": "2026-11-23"}}}
     with pytest.raises(AssertionError, match="its exemption ended on 2026-11-23"):
         classified(305, guests=guests)
+
+
+def test_an_exemption_ends_with_the_day_of_the_site() -> None:
+    guests = {305: {"role": "scratch", "exempt": {"reason": "build cache", "until": "2026-11-23"}}}
+    late = dt.datetime(2026, 11, 23, 23, 30, tzinfo=dt.UTC)  # the 24th in Berlin
+    with pytest.raises(AssertionError, match="its exemption ended on 2026-11-23"):
+        classified(305, b.facts(taken_at=late), guests=guests)
 
 
 def test_a_scratch_guest_without_exemption_fails_unless_a_job_backs_it_up() -> None:
