@@ -222,6 +222,10 @@ class Hypervisor(Protocol):
         """Run a command inside a running container."""
         ...
 
+    def forget_container(self, vmid: int) -> None:
+        """Remove the folder that a container's root file system is mounted in; it has none before its first start."""
+        ...
+
     def container_interfaces(self, vmid: int) -> CommandResult:
         """List a running container's network cards as JSON, by the node's own ``ip`` in the container's network."""
         ...

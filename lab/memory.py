@@ -24,6 +24,8 @@ from lab.scripted.image import GuestImage
 from lab.scripted.machine import Machine, card_options
 from lab.scripted.storehouse import Storehouse, tar_of
 
+LXC = "/var/lib/lxc"
+"""Where containers have their root file systems mounted, each in a folder of its own."""
 LONGEST = 70
 """Characters of a folder's path that still leave room for a socket's name (108 in all)."""
 
@@ -89,6 +91,8 @@ class MemoryHypervisor(Storehouse):
                     raise HypervisorError(f"Could not open '{self.path(volid)}': No such file or directory")
             self._check_bridges(config)
             container = "rootfs" in volids
+            if container:
+                self.node.makedirs(f"{LXC}/{vmid}/rootfs")
 
             def boot() -> ScriptedGuest | None:
                 image = self._container(config, volids["rootfs"]) if container else self._image(config, volids)
@@ -218,6 +222,12 @@ class MemoryHypervisor(Storehouse):
         """Return the socket of a serial port."""
         with self._lock:
             return str(self._machine(vmid).serial(self._sockets(), index).path)
+
+    def forget_container(self, vmid: int) -> None:
+        """Remove the folders of a container on the node."""
+        for folder in (f"{LXC}/{vmid}/rootfs", f"{LXC}/{vmid}"):
+            if self.node.files.exists(folder):
+                self.node.files.rmdir(folder)
 
     def container_interfaces(self, vmid: int) -> CommandResult:
         """List a container's network cards."""

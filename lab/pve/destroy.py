@@ -59,6 +59,8 @@ def _destroy(call: Call, guest: GuestRecord, log: TaskLog) -> None:
     if site.hypervisor.is_running(guest.vmid):
         site.hypervisor.stop(guest.vmid)
     _remove_volumes(site, guest, log, unreferenced=bool(call.params.get("destroy-unreferenced-disks")))
+    if guest.kind == "lxc":
+        site.hypervisor.forget_container(guest.vmid)
     noun = _WORDS[guest.kind][0]
     if call.params.get("purge"):
         log(f"purging {noun} {guest.vmid} from related configurations..")

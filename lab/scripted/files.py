@@ -164,6 +164,15 @@ class Files:
             filesystem.check_writable(path)
             del filesystem.entries[inner]
 
+    def rmdir(self, path: str) -> None:
+        """Remove an empty folder."""
+        with self.lock:
+            if any(self.children(path)):
+                raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), path)
+            _point, filesystem, inner = self.place(path)
+            filesystem.check_writable(path)
+            del filesystem.entries[inner]
+
     def makedirs(self, path: str) -> None:
         """Make a folder and those above it."""
         with self.lock:

@@ -69,6 +69,13 @@ class Containers:
         # it was killed, which is no failure of the node; a unit that is unloaded by now has none to forget
         self._courier.run(["systemctl", "reset-failed", f"pve-container@{vmid}.service"])
 
+    def forget(self, vmid: int) -> None:
+        """Remove the mount point and the settings of a stopped container, which stay between its starts."""
+        folder = f"/var/lib/lxc/{vmid}"
+        if self._courier.run(["test", "-d", folder]).rc == 0:
+            self._check(["rmdir", f"{folder}/rootfs", folder])
+        self._check(["rm", "-f", f"/run/lab-container-{vmid}"])
+
     def knows(self, vmid: int) -> bool:
         """Tell whether a container was started and not stopped."""
         return vmid in self._since

@@ -127,6 +127,10 @@ class VmHypervisor:
         """Run a command inside a container."""
         return self.containers.execute(vmid, argv)
 
+    def forget_container(self, vmid: int) -> None:
+        """Remove what is left of a container on the node."""
+        self.containers.forget(vmid)
+
     def container_interfaces(self, vmid: int) -> CommandResult:
         """List a container's network cards."""
         return self.containers.interfaces(vmid)

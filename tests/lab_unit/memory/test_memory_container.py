@@ -54,3 +54,14 @@ def test_the_node_enters_a_container_that_runs(copy: MemoryHypervisor, node: Mem
     unknown = node.run(["pct", "exec", "999", "--", "true"])
     assert (unknown.rc, unknown.stderr) == (2, "Configuration file 'nodes/pve1/lxc/999.conf' does not exist\n")
     assert "no recorded result" in node.run(["pct", "set", "231", "-onboot", "0"]).stderr
+
+
+def test_a_container_that_is_forgotten_leaves_no_folder_on_its_node(copy: MemoryHypervisor, node: MemoryNode) -> None:
+    assert node.files.exists("/var/lib/lxc/231/rootfs")
+    copy.stop(231)
+    assert node.files.exists("/var/lib/lxc/231/rootfs")
+    copy.forget_container(231)
+    assert not node.files.exists("/var/lib/lxc/231")
+    copy.forget_container(231)
+    copy.forget_container(999)
+    assert node.files.exists("/var/lib/lxc/230/rootfs")

@@ -66,6 +66,8 @@ def test_everything_of_a_container_is_shown_and_nothing_is_left(ground: Ground) 
     assert "node: db231 joins dg231 and veth231i0, nothing else" in record.isolation["proven"]
     assert any("no program to try with" in text for text in record.not_proven)
     assert ground.nothing_left, ground.left_behind
+    files = ground.lab.hypervisor.node.files
+    assert [name for name, _ in files.children("/var/lib/lxc")] == ["230"]
 
 
 def test_service_tests_get_the_container_over_ssh_and_as_root(ground: Ground) -> None:
