@@ -34,15 +34,17 @@ LONGEST = 70
 class Faults:
     """What goes wrong with guests on request, by VMID (also for copies that do not run yet).
 
-    ``boot_seconds``: until a guest answers. ``stopped_services``: units that do not come up. Faults of the backup disk
-    are switches of ``node.backup_disk`` (``full``, ``readonly``, ``broken``) and ``node.unplug_backup()``; ``pace`` of
-    the hypervisor slows archives down; a damaged archive is a damaged file.
+    ``boot_seconds``: until a guest answers. ``stopped_services``: units that do not come up. ``stuck_volumes`` cannot
+    be removed, as if something held them open. Faults of the backup disk are switches of ``node.backup_disk``
+    (``full``, ``readonly``, ``broken``) and ``node.unplug_backup()``; ``pace`` of the hypervisor slows archives down; a
+    damaged archive is a damaged file.
     """
 
     dead_agents: set[int] = field(default_factory=set)
     refused_passwords: set[int] = field(default_factory=set)
     stopped_services: dict[int, set[str]] = field(default_factory=dict)
     boot_seconds: dict[int, float] = field(default_factory=dict)
+    stuck_volumes: set[str] = field(default_factory=set)
 
 
 class MemoryHypervisor(Storehouse):
@@ -79,7 +81,8 @@ class MemoryHypervisor(Storehouse):
             self._folder = None
 
     def _in_use(self) -> set[str]:
-        return {volid for machine in self.machines.values() for volid in machine.volids.values()}
+        running = {volid for machine in self.machines.values() for volid in machine.volids.values()}
+        return running | self.faults.stuck_volumes
 
     def start(self, vmid: int, config: Mapping[str, str], volids: Mapping[str, str], *, paused: bool = False) -> None:
         """Power a guest on; its system is what the disk it boots from describes."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lab.pve import jobs, rights, volumes
-from lab.pve.call import Call, die
+from lab.hypervisor import HypervisorError
+from lab.pve import jobs, rights, storages, volumes
+from lab.pve.call import ApiError, Call, die
 from lab.pve.config import guest_of
 from lab.pve.guestlocks import check_lock, check_protection
 
@@ -73,16 +74,42 @@ def _destroy(call: Call, guest: GuestRecord, log: TaskLog) -> None:
 
 
 def _remove_volumes(site: Site, guest: GuestRecord, log: TaskLog, *, unreferenced: bool) -> None:
+    """Remove what the configuration names, then what else has the guest's VMID on storages that are on.
+
+    A volume that cannot be removed is a line in a virtual machine's log, and the task goes on to its OK; a container's
+    ends there (upstream: PVE/QemuServer.pm destroy_vm, PVE/LXC.pm destroy_lxc_container; not recorded).
+    """
     owned = [volid for volid in sorted(volumes.referenced(guest)) if volumes.owner(volid) == guest.vmid]
-    if unreferenced:
-        owned += [volid for volid in volumes.of_guest(site, guest.vmid) if volid not in owned]
     for volid in owned:
         if volumes.is_base(volid) and volumes.linked_clones(site, volid):
             die(f"base volume '{volid}' is still in use by linked cloned")
     for volid in owned:
-        volumes.remove(site, volid, log)
+        if why := _removed(site, volid, log):
+            if guest.kind == "lxc":
+                die(why)
+            log(f"Could not remove disk '{volid}', check manually: {why}")
+    if unreferenced:
+        _remove_unreferenced(site, guest, log)
     for volid in volumes.of_guest(site, guest.vmid, snapshots=True):
         site.hypervisor.free(volid)
+
+
+def _remove_unreferenced(site: Site, guest: GuestRecord, log: TaskLog) -> None:
+    for volid in volumes.of_guest(site, guest.vmid):
+        if not storages.is_disabled(site.storage(volumes.storage_of(volid))) and (why := _removed(site, volid, log)):
+            log(why)
+
+
+def _removed(site: Site, volid: str, log: TaskLog) -> str:
+    """Remove a volume; return why it could not be."""
+    try:
+        storages.check_enabled(site, volumes.storage_of(volid))
+        volumes.remove(site, volid, log)
+    except ApiError as error:
+        return error.text
+    except HypervisorError as error:
+        return f"lvremove '{volid.replace(':', '/', 1)}' error:   {error}"
+    return ""
 
 
 def purge(site: Site, guest: GuestRecord) -> bool:

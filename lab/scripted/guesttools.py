@@ -1,20 +1,23 @@
-"""``qm unlock`` and ``pct unlock`` on the node: what root may do to a guest's configuration and no API token may."""
+"""What root may do on the node and no API token: ``qm unlock``, ``pct unlock``, ``pvesm list`` of everything."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from lab.hypervisor import CommandResult
+from lab.pve import archives, storages, volumes
 from lab.pve.call import ApiError
 from lab.pve.guestlocks import clear_lock
 from lab.pve.site import Kind, Site
 from lab.scripted.shell import Context, Program, fail, not_scripted, ok
 
 _WORDS = 2
+_NO = 255
 
 
 def add_to(programs: dict[str, Program], site: Site) -> None:
-    """Give a node ``qm``, and its ``pct`` the same command."""
+    """Give a node ``qm`` and ``pvesm``, and its ``pct`` the command of ``qm``."""
+    programs["pvesm"] = _listing(site)
     programs["qm"] = _unlocking(site, "qemu", _nothing_else("qm"))
     programs["pct"] = _unlocking(site, "lxc", programs.get("pct", _nothing_else("pct")))
 
@@ -38,3 +41,31 @@ def _unlocking(site: Site, kind: Kind, otherwise: Callable[[Context, list[str]],
         return ok()
 
     return program
+
+
+def _listing(site: Site) -> Program:
+    """``pvesm list STORAGE --vmid VMID`` (upstream: PVE/CLI/pvesm.pm; its columns were not recorded)."""
+
+    def program(_context: Context, arguments: list[str]) -> CommandResult:
+        match arguments:
+            case ["list", storage, "--vmid", vmid] if vmid.isdecimal():
+                try:
+                    storages.activate(site, storage)
+                except ApiError as error:
+                    return fail(_NO, error.text)
+                return ok("".join(f"{line}\n" for line in _lines(site, storage, int(vmid))))
+        raise not_scripted(["pvesm", *arguments])
+
+    return program
+
+
+def _lines(site: Site, storage: str, vmid: int) -> list[str]:
+    sizes = site.hypervisor.volumes()
+    own = [volid for volid in volumes.of_guest(site, vmid) if volumes.storage_of(volid) == storage]
+    found = [(volid, "raw", "images", sizes[volid]) for volid in own]
+    if "backup" in storages.contents(site.storage(storage)):
+        found += [(one.volid, one.name.format, "backup", one.size) for one in archives.listing(site, storage, vmid)]
+    return [
+        "Volid Format Type Size VMID",
+        *(f"{volid} {form} {kind} {size} {vmid}" for volid, form, kind, size in found),
+    ]
