@@ -18,11 +18,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,7 +43,7 @@ from lab.waiting import pause  # noqa: E402
 
 SITES = ("1x1", "50x1", "500x1", "1x5", "50x5", "500x5")
 SECRETS = Secrets("a" * 32, "b" * 32, "c" * 8)
-CHAIN = {"GET /version": 1, "GET /nodes": 1, "GET /nodes/{node}/status": 1, "GET /nodes/{node}/time": 1}
+CHAIN = ("GET /version", "GET /nodes", "GET /nodes/{node}/status", "GET /nodes/{node}/time")
 """Calls that wait for each other before the planned runs can be asked for, which then wait for each other as well."""
 
 
@@ -177,10 +178,11 @@ def measured(text: str, delay: float, *, reading_alone: bool = False) -> str:
 
 def critical_path(calls: list[tuple[str, float]]) -> float:
     """Seconds below which these calls cannot be done: those that wait for each other, or all over few connections."""
-    counted = Counter(route for route, _ in calls)
-    mean = sum(seconds for _, seconds in calls) / len(calls)
-    chain = sum(CHAIN.values()) + counted["GET /cluster/jobs/schedule-analyze"]
-    return max(chain * mean, sum(seconds for _, seconds in calls) / CONNECTIONS)
+    took = defaultdict(list)
+    for route, seconds in calls:
+        took[route].append(seconds)
+    chain = sum(mean(took[route]) for route in CHAIN) + sum(took["GET /cluster/jobs/schedule-analyze"])
+    return max(chain, sum(seconds for _, seconds in calls) / CONNECTIONS)
 
 
 def whole(inventory: Path, *options: str) -> tuple[str, str, str]:

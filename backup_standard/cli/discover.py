@@ -137,4 +137,4 @@ def _jobs(reader: Reader, gaps: list[Gap]) -> tuple[BackupJob, ...]:
     if isinstance(listed, Gap):
         gaps.append(listed)
         return ()
-    return tuple(shapes.job(raw, {}, (), "") for raw in listed)
+    return tuple(shapes.job(raw, {}) for raw in listed)

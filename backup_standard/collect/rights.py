@@ -6,7 +6,7 @@ visible counts anyway; only conclusions from absence need this proof.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from backup_standard.collect.reader import Reader
@@ -31,17 +31,14 @@ class Completeness:
         return [gap for gap in (self.guests, self.storages, *self.tasks.values()) if gap]
 
 
-def read_completeness(reader: Reader, inventory: Inventory, running: Callable[[], list[str]]) -> Completeness:
+def read_completeness(reader: Reader, inventory: Inventory, nodes: list[str]) -> Completeness:
     """Ask for the token's own rights (always allowed), in general and on the paths that matter.
 
-    ``running`` gives the names of the nodes once they are known. What could not be read proves nothing complete.
+    ``nodes`` are the names of those that run. What could not be read proves nothing complete.
     """
-    fixed = ["", "/", "/vms", "/storage", f"/storage/{inventory.policy.storage}"]
-    first = reader.each(lambda path: _on(reader, path), fixed)
-    nodes = running()
-    more = [f"/nodes/{node}" for node in nodes]
+    paths = ["", "/", "/vms", "/storage", f"/storage/{inventory.policy.storage}", *(f"/nodes/{node}" for node in nodes)]
     found: dict[str, Mapping[str, int]] = {}
-    for answer in (*first, *reader.each(lambda path: _on(reader, path), more)):
+    for answer in reader.each(lambda path: _on(reader, path), paths):
         if isinstance(answer, Gap):
             return _unproven(answer, nodes)
         found |= answer

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -22,41 +23,63 @@ _CALLS = 5
 _DAY = 86400
 
 
-def read_jobs(
-    reader: Reader, inventory: Inventory, nodes: Callable[[], Mapping[str, Node | Gap]]
-) -> Mapping[str, BackupJob] | Gap:
-    """Every job by id; one gap for all when the list, or what one of them includes, cannot be read.
+Listed = Sequence[tuple[Mapping[str, Any], BackupJob]] | Gap
+"""Each entry of the list of jobs with the job it makes, which so far includes nothing and has no runs."""
 
-    ``nodes`` gives the nodes, whose zone decides who computes the runs, once they are known.
-    """
-    listed = reader.attempt("the backup jobs", lambda: [(one, _job(one)) for one in reader.rows("/cluster/backup")])
+
+def list_jobs(reader: Reader) -> Listed:
+    """The backup jobs as the site lists them."""
+    return reader.attempt(
+        "the backup jobs", lambda: [(raw, shapes.job(raw, {})) for raw in reader.rows("/cluster/backup")]
+    )
+
+
+def read_jobs(reader: Reader, listed: Listed) -> Mapping[str, BackupJob] | Gap:
+    """Every job by id, without planned runs; one gap for all when the list or what one of them includes is unread."""
     if isinstance(listed, Gap):
         return listed
-    included = reader.each(lambda job: _included(reader, job[1].id), listed)
-    clocks = nodes()
-    now, source = int(time.time() + ahead(clocks)), _zone_source(inventory, clocks)
-    schedules = sorted({job.schedule for _, job in listed} - {""}) if source else []
-    runs = dict(zip(schedules, reader.each(lambda text: _runs(reader, text, now), schedules), strict=True))
-
     jobs: dict[str, BackupJob] = {}
-    for (raw, bare), volumes in zip(listed, included, strict=True):
-        planned = runs.get(bare.schedule, ())
-        job = volumes if isinstance(volumes, Gap) else _made(reader, raw, volumes, planned, source if planned else "")
+    for (raw, bare), volumes in zip(listed, reader.each(lambda one: _included(reader, one[1].id), listed), strict=True):
+        job = volumes if isinstance(volumes, Gap) else _made(reader, raw, bare.id, volumes)
         if isinstance(job, Gap):
             return job
         jobs[job.id] = job
     return jobs
 
 
-def _job(raw: Mapping[str, Any]) -> BackupJob:
-    """A job without what it includes: to see whether its own entry is in order."""
-    return shapes.job(raw, {}, (), "")
+@dataclass(frozen=True)
+class Planned:
+    """The planned runs (epoch) of each schedule, and who computed them; nothing where nobody could."""
+
+    runs: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    source: str = ""
+
+    def given_to(self, jobs: Mapping[str, BackupJob] | Gap) -> Mapping[str, BackupJob] | Gap:
+        """The same jobs with their runs."""
+        if isinstance(jobs, Gap):
+            return jobs
+        return {name: self._given_to(job) for name, job in jobs.items()}
+
+    def _given_to(self, job: BackupJob) -> BackupJob:
+        runs = self.runs.get(job.schedule)
+        return replace(job, runs=runs, runs_source=self.source) if runs else job
 
 
-def _made(
-    reader: Reader, raw: Mapping[str, Any], volumes: Mapping[str, Any], planned: tuple[int, ...], source: str
-) -> BackupJob | Gap:
-    return reader.attempt(f"what job {raw['id']} includes", lambda: shapes.job(raw, volumes, planned, source))
+def read_runs(reader: Reader, inventory: Inventory, listed: Listed, nodes: Mapping[str, Node | Gap]) -> Planned:
+    """The runs that the site plans, where all its nodes are known to be in the site's zone.
+
+    The calls for one schedule wait for each other, so they begin beside the queue of :meth:`Reader.each`.
+    """
+    source = _zone_source(inventory, nodes)
+    if isinstance(listed, Gap) or not source:
+        return Planned()
+    now, schedules = int(time.time() + ahead(nodes)), sorted({job.schedule for _, job in listed} - {""})
+    asked = {text: reader.start(partial(_runs, reader, text, now)) for text in schedules}
+    return Planned({text: runs.result() for text, runs in asked.items()}, source)
+
+
+def _made(reader: Reader, raw: Mapping[str, Any], job: str, volumes: Mapping[str, Any]) -> BackupJob | Gap:
+    return reader.attempt(f"what job {job} includes", lambda: shapes.job(raw, volumes))
 
 
 def _included(reader: Reader, job: str) -> Mapping[str, Any] | Gap:

@@ -89,8 +89,8 @@ def guest(raw: Json, config: Json) -> Guest:
     )
 
 
-def job(raw: Json, included: Json, runs: tuple[int, ...], runs_source: str) -> BackupJob:
-    """One job of /cluster/backup with its included volumes and planned runs."""
+def job(raw: Json, included: Json) -> BackupJob:
+    """One job of /cluster/backup with its included volumes."""
     includes, ghosts = _included(rows(included.get("children") or []))
     return BackupJob(
         id=identifier(raw["id"]),
@@ -106,8 +106,6 @@ def job(raw: Json, included: Json, runs: tuple[int, ...], runs_source: str) -> B
         vmids=tuple(int(vmid) for vmid in words(raw.get("vmid"))),
         includes=includes,
         ghosts=ghosts,
-        runs=runs,
-        runs_source=runs_source,
         raw=texts(raw),
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 from backup_standard.collect import archives, guests, shapes
 from backup_standard.collect.reader import Reader
 from backup_standard.collect.rights import read_completeness
-from backup_standard.collect.schedules import ahead, read_jobs
+from backup_standard.collect.schedules import ahead, list_jobs, read_jobs, read_runs
 from backup_standard.collect.shapeless import is_node_name, node_name
 from backup_standard.collect.vzdump_tasks import look_back, read_changes, read_tasks
 from backup_standard.collect.watching import ask_journal, read_notifications
@@ -38,11 +38,12 @@ def read_site(reader: Reader, inventory: Inventory, tell: Tell) -> Facts:
     """Everything the API shows, as facts without the nodes' own side."""
     start, policy = reader.start, inventory.policy.storage
     listing, entries = start(lambda: _list_nodes(reader)), start(lambda: guests.list_guests(reader))
-    names = start(lambda: _names(listing.result(), entries.result(), inventory))
+    names = start(lambda: _names(listing.result(), entries.result, inventory))
     nodes = start(lambda: _nodes(reader, names.result().online))
-    jobs = start(lambda: read_jobs(reader, inventory, nodes.result))
+    told_jobs = start(lambda: list_jobs(reader))
+    jobs = start(lambda: read_jobs(reader, told_jobs.result()))
     storages = start(lambda: archives.read_storages(reader))
-    complete = start(lambda: read_completeness(reader, inventory, lambda: names.result().running))
+    complete = start(lambda: read_completeness(reader, inventory, names.result().running))
     seen = start(lambda: guests.read_guests(reader, inventory, entries.result(), names.result().running))
     release = start(lambda: reader.attempt("the version of the site", lambda: _release(reader)))
     notifications = start(lambda: read_notifications(reader))
@@ -52,6 +53,7 @@ def read_site(reader: Reader, inventory: Inventory, tell: Tell) -> Facts:
     kept = start(lambda: archives.read_archives(reader, proven.result(), statuses.result()))
     moment = start(lambda: _moment(nodes.result()))
     tasks = start(lambda: read_tasks(reader, nodes.result(), complete.result(), moment.result(), jobs.result()))
+    planned = start(lambda: read_runs(reader, inventory, told_jobs.result(), nodes.result()))
     journals = start(lambda: _journals(reader, inventory, nodes.result(), moment.result()))
     changes = start(lambda: read_changes(reader, guests.watched(inventory, seen.result().seen, names.result().running)))
     tell("reading nodes and guests")
@@ -66,7 +68,7 @@ def read_site(reader: Reader, inventory: Inventory, tell: Tell) -> Facts:
         release="" if isinstance(release.result(), Gap) else str(release.result()),
         nodes=nodes.result(),
         guests={**found.seen, **hidden},
-        jobs=jobs.result(),
+        jobs=planned.result().given_to(jobs.result()),
         storages=proven.result(),
         statuses=statuses.result(),
         archives=read,
@@ -111,11 +113,12 @@ def _list_nodes(reader: Reader) -> dict[str, bool] | Gap:
     return reader.attempt("the list of nodes", read)
 
 
-def _names(listed: Mapping[str, bool] | Gap, entries: guests.Listed, inventory: Inventory) -> Listed:
+def _names(listed: Mapping[str, bool] | Gap, entries: Callable[[], guests.Listed], inventory: Inventory) -> Listed:
     """The nodes; where their list is broken, those that the inventory names or guests live on, taken to be online."""
     if not isinstance(listed, Gap):
         return Listed(dict(sorted(listed.items())))
-    homes = [raw.get("node") for raw in ([] if isinstance(entries, Gap) else entries)]
+    guests_listed = entries()
+    homes = [raw.get("node") for raw in ([] if isinstance(guests_listed, Gap) else guests_listed)]
     known = sorted({*inventory.nodes, *(str(name) for name in homes if is_node_name(name))})
     if not known:
         raise ConnectionFailed(

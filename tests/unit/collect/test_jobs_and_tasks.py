@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from backup_standard.collect.rights import Completeness
-from backup_standard.collect.schedules import read_jobs
+from backup_standard.collect.schedules import list_jobs, read_jobs, read_runs
 from backup_standard.collect.vzdump_tasks import read_tasks
 from backup_standard.errors import ApiError
 from backup_standard.model import Gap, Node
@@ -34,7 +34,8 @@ def jobs_of(analyze: Any, *schedules: Any, nodes: Any = BERLIN, **more: Any) -> 
     for n in range(len(schedules)):
         routes.setdefault(f"/cluster/backup/j{n}/included_volumes", {"children": []})
     with reader(routes) as source:
-        jobs = read_jobs(source, inventory(), lambda: nodes)
+        listed = list_jobs(source)
+        jobs = read_runs(source, inventory(), listed, nodes).given_to(read_jobs(source, listed))
         calls = [params for path, params in source.pve.asked if path.endswith("analyze")]
     return jobs, calls
 

@@ -45,7 +45,7 @@ def test_a_job_of_a_list_of_guests() -> None:
         ]
     }  # fmt: skip
 
-    job = shapes.job(raw, included, (5,), "the site")
+    job = shapes.job(raw, included)
 
     assert (job.id, job.enabled, job.schedule, job.storage, job.mode) == (
         "nightly", True, "02:00", "backup-hdd", "snapshot",
@@ -58,7 +58,6 @@ def test_a_job_of_a_list_of_guests() -> None:
             IncludedVolume(210, "scsi1", "local:210/b.raw", included=False),
         )
     }
-    assert (job.runs, job.runs_source) == ((5,), "the site")
     assert job.raw["performance"] == '{"max-workers": "2"}'
 
 
@@ -72,14 +71,14 @@ def test_a_job_of_a_list_of_guests() -> None:
     ],
 )
 def test_what_a_job_selects(raw: Any, selection: Any) -> None:
-    job = shapes.job({"id": "x", "enabled": "0", "remove": 0, **raw}, {"children": []}, (), "")
+    job = shapes.job({"id": "x", "enabled": "0", "remove": 0, **raw}, {"children": []})
 
     assert job.selection == selection
     assert (job.enabled, job.remove, job.schedule, job.compress, job.prune) == (False, False, "", None, None)
 
 
 def test_a_job_without_the_key_is_enabled() -> None:
-    assert shapes.job({"id": "x"}, {}, (), "").enabled
+    assert shapes.job({"id": "x"}, {}).enabled
 
 
 @pytest.mark.parametrize(
