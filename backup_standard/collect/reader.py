@@ -17,7 +17,7 @@ from backup_standard.pve import Pve
 CONNECTIONS = 4
 """pveproxy has three workers by default: more requests at a time would only wait for each other."""
 _BRANCHES = 24
-"""Threads for parts of a reading that wait for each other: more than such parts, with some left for what these begin."""
+"""Threads for parts of a reading that wait for each other: more than such parts; the rest is for what these begin."""
 _GIVE_UP_AFTER = 3
 """Requests in a row without any answer after which the API itself is asked whether it is still there."""
 _SERVER_ERROR, _NOT_IMPLEMENTED = 500, 501
