@@ -58,8 +58,8 @@ class Shown:
 
 def say(check: DataCheck) -> str:
     """A declared check in words."""
-    if check.file is not None:
-        return f"file {check.file}"
+    if check.file is not None or check.folder is not None:
+        return f"file {check.file}" if check.file is not None else f"folder {check.folder}"
     if check.command is not None:
         return f"heartbeat of the command {check.command}"
     return f"heartbeat in {check.heartbeat}" if check.heartbeat is not None else f"last change of {check.modified}"
@@ -70,6 +70,8 @@ def look(check: DataCheck, run: Run, dialect: Dialect, times: Times) -> Shown:
     try:
         if check.file is not None:
             return _canary(check, check.file, run, dialect)
+        if check.folder is not None:
+            return _folder(check, check.folder, run, dialect)
         return _heartbeat(_moments(check, run, dialect, times.zone), check, times)
     except looks.UNSEEN as problem:
         return Shown("", wrong=looks.why(problem))
@@ -102,6 +104,15 @@ def _canary(check: DataCheck, path: str, run: Run, dialect: Dialect) -> Shown:
         return Shown(f"contains {check.contains!r}", wrong)
     found = re.search(check.matches or "", text, re.MULTILINE)
     return Shown(f"matches {check.matches!r}", "" if found else f"{path} does not match {check.matches!r}")
+
+
+def _folder(check: DataCheck, path: str, run: Run, dialect: Dialect) -> Shown:
+    """An empty folder where a file system should be mounted is told as such: it says which disk is missing."""
+    if check.mounted and not dialect.is_mount(run, path):
+        return Shown("", wrong=f"no file system of its own is mounted on {path}")
+    if not dialect.holds_data(run, path):
+        return Shown("", wrong=f"no file in {path} holds anything")
+    return Shown(f"holds data that can be read{', on a file system of its own' if check.mounted else ''}")
 
 
 def _moments(check: DataCheck, run: Run, dialect: Dialect, zone: dt.tzinfo) -> list[dt.datetime]:

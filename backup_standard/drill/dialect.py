@@ -78,6 +78,14 @@ class Dialect(Protocol):
         """When a file was last written, in seconds since 1970; Unreadable."""
         ...
 
+    def holds_data(self, run: Run, folder: str) -> bool:
+        """Whether a file that holds something lies in a folder, at any depth, and can be read; Unreadable."""
+        ...
+
+    def is_mount(self, run: Run, folder: str) -> bool:
+        """Whether another file system begins at a folder than the one above it is on; Unreadable."""
+        ...
+
 
 def is_windows(config: Mapping[str, str]) -> bool:
     """Whether a configuration says that Windows is in the guest (upstream: ``ostype`` wxp … win11)."""

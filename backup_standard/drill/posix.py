@@ -6,9 +6,13 @@ import ipaddress
 import shlex
 from collections.abc import Sequence
 
-from backup_standard.drill.dialect import LARGEST_FILE, Run, Unreadable, decoded, told
+from backup_standard.drill.dialect import LARGEST_FILE, Run, Unreadable, decoded, said, told
 from backup_standard.inventory.checks import SqlCheck
 from backup_standard.quantities import say_size
+
+_FILES = ("-type", "f", "-size", "+0c")
+_READABLE = ("-exec", "dd", "if={}", "of=/dev/null", "bs=512", "count=1", ";")
+_FOUND = "found"
 
 
 class Posix:
@@ -69,6 +73,21 @@ class Posix:
     def modified(self, run: Run, path: str) -> float:
         """Through stat."""
         return float(told(run(("stat", "-c", "%Y", "--", path)), path))
+
+    def holds_data(self, run: Run, folder: str) -> bool:
+        """Through find, with what busybox knows of it too; nothing is printed of the client's names and data."""
+        ran = run(("find", f"{folder.rstrip('/')}/", *_FILES, *_READABLE, "-exec", "echo", _FOUND, ";", "-quit"))
+        if _FOUND in ran.stdout:
+            return True
+        if ran.rc != 0 or ran.stderr.strip():
+            raise Unreadable(f"{folder} cannot be read: {said(ran)}")
+        return False
+
+    def is_mount(self, run: Run, folder: str) -> bool:
+        """By the devices of the folder and of the one above it."""
+        place = folder.rstrip("/")
+        devices = told(run(("stat", "-c", "%d", "--", f"{place}/.", f"{place}/..")), folder).split()
+        return place == "" or len(set(devices)) > 1
 
 
 def _query(check: SqlCheck) -> Sequence[str]:

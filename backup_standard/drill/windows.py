@@ -109,5 +109,21 @@ class Windows:
             f"{_ITEM.format(path=literal(path))}[long]($f.LastWriteTimeUtc - {epoch}).TotalSeconds"
         )), path))  # fmt: skip
 
+    def holds_data(self, run: Run, folder: str) -> bool:
+        """The first byte of a file is read; nothing is printed of the client's names and data."""
+        return told(run(script(
+            f"{_ITEM.format(path=literal(folder))}"
+            "$d = Get-ChildItem -Force -Recurse -File -LiteralPath $f.FullName | Where-Object Length -gt 0 | "
+            "Select-Object -First 1; "
+            "if ($d) { $s = [IO.File]::OpenRead($d.FullName); [void]$s.ReadByte(); $s.Close() }; [bool]$d"
+        )), folder) == "True"  # fmt: skip
+
+    def is_mount(self, run: Run, folder: str) -> bool:
+        """The root of a drive, or a folder that a volume is mounted in."""
+        return told(run(script(
+            f"{_ITEM.format(path=literal(folder))}"
+            "$f.FullName -eq [IO.Path]::GetPathRoot($f.FullName) -or $f.LinkType -eq 'Junction'"
+        )), folder) == "True"  # fmt: skip
+
 
 WINDOWS = Windows()

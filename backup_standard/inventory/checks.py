@@ -128,8 +128,14 @@ class ServiceCheck(Strict):
         return CommandCheck(run=self.command) if isinstance(self.command, str) else self.command
 
 
+def _folder(value: str) -> str:
+    if not re.match(r"/|[A-Za-z]:[\\/]", value):
+        raise ValueError(f"{value!r} is no absolute path of a folder; write /srv/data, or D:\\Data on Windows")
+    return value
+
+
 class DataCheck(Strict):
-    """Something that shows that the data came back; exactly one of ``file``, ``heartbeat`` and ``command``.
+    """Something that shows that the data came back; exactly one of file, folder, heartbeat, modified and command.
 
     A file and what it holds is a canary. A heartbeat tells when the guest last lived before the backup.
     """
@@ -138,6 +144,11 @@ class DataCheck(Strict):
     contains: str | None = Field(default=None, description="text in the file")
     matches: Pattern | None = Field(default=None, description="regular expression that the file's text matches")
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$", description="digest of the whole file")
+    folder: Annotated[str, AfterValidator(_folder)] | None = Field(
+        default=None, description="a folder in which a file that holds something can be read, absolute path"
+    )
+    mounted: bool = Field(default=False, description="the folder is where a file system of its own is mounted")
+    read_only: bool = Field(default=False, description="file or folder lies on what is mounted read-only at home, too")
     heartbeat: str | None = Field(
         default=None, description="a file whose lines begin with moments: seconds since 1970, or 2026-11-24T02:00:00Z"
     )
@@ -147,14 +158,28 @@ class DataCheck(Strict):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> DataCheck:
-        given = [key for key in ("file", "heartbeat", "modified", "command") if getattr(self, key) is not None]
-        if len(given) != 1:
-            raise ValueError("data is shown by exactly one of file, heartbeat, modified, command")
+        kinds = ("file", "folder", "heartbeat", "modified", "command")
+        if sum(getattr(self, key) is not None for key in kinds) != 1:
+            raise ValueError("data is shown by exactly one of file, folder, heartbeat, modified, command")
         content = [key for key in ("contains", "matches", "sha256") if getattr(self, key) is not None]
         if self.file is None and content:
             raise ValueError(f"{content[0]} says what a file holds; it stands beside file")
         if self.file is not None and len(content) != 1:
             raise ValueError("a file is known by exactly one of contains, matches, sha256")
-        if self.file is not None and self.rpo is not None:
-            raise ValueError("rpo is the age of a heartbeat; a file has none")
         return self
+
+    @model_validator(mode="after")
+    def _beside_what_it_is_about(self) -> DataCheck:
+        has_age = self.file is None and self.folder is None
+        if self.rpo is not None and not has_age:
+            raise ValueError(f"rpo is the age of a heartbeat; a {'folder' if self.file is None else 'file'} has none")
+        if self.mounted and self.folder is None:
+            raise ValueError("mounted is about a folder; it stands beside folder")
+        if self.read_only and has_age:
+            raise ValueError("read_only is about a file or a folder; a heartbeat is written to")
+        return self
+
+    @property
+    def path(self) -> str | None:
+        """Where the data lies in the guest; None for what a command tells."""
+        return self.file or self.folder or self.heartbeat or self.modified

@@ -87,7 +87,11 @@ class ScriptedHost:
         self.files.link("/sbin/init", "/lib/systemd/systemd")
         self.files.write("/etc/os-release", self.release.file().encode())
         self.files.write("/etc/hostname", f"{self.hostname}\n".encode())
-        self.files.dynamic |= {"/proc/sys/kernel/random/boot_id": self._boot_id, "/proc/uptime": self._uptime}
+        self.files.dynamic |= {
+            "/proc/sys/kernel/random/boot_id": self._boot_id,
+            "/proc/uptime": self._uptime,
+            "/proc/self/mountinfo": lambda: contents.mountinfo(self.files),
+        }
 
     def _boot_id(self) -> bytes:
         return f"{self.boot_id}\n".encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,13 @@ from lab.hypervisor import CommandResult
 
 if TYPE_CHECKING:
     from lab.scripted.host import ScriptedHost
+
+
+JOINTS = ";&|<>"
+QUOTED_JOINT = re.compile(f"'([{JOINTS}]+)'")
+HIDDEN = {ord(sign): 0xE000 + place for place, sign in enumerate(JOINTS)}
+"""What stands for a quoted sign of the shell while a line is taken apart: characters that no command has."""
+SHOWN = {hidden: sign for sign, hidden in HIDDEN.items()}
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,8 @@ def run_line(programs: Mapping[str, Program], context: Context, line: str) -> Co
     Anything else of the shell's language (variables, substitution, files as input) is not scripted.
     """
     try:
-        lexer = shlex.shlex(line, posix=True, punctuation_chars=";&|<>")
+        plain = QUOTED_JOINT.sub(lambda found: found[1].translate(HIDDEN), line)
+        lexer = shlex.shlex(plain, posix=True, punctuation_chars=";&|<>")
         lexer.whitespace_split = True
         words = list(lexer)
     except ValueError as error:
@@ -110,7 +119,7 @@ def _redirected(programs: Mapping[str, Program], context: Context, words: Sequen
     while rest:
         word = rest.pop(0)
         if word not in {">", ">&", ">>"}:
-            argv.append(word)
+            argv.append(word.translate(SHOWN))
             continue
         stream = argv.pop() if argv and argv[-1] in silent else "1"
         target = rest.pop(0) if rest else ""

@@ -20,7 +20,9 @@ def test_healthy_lab_is_green(evidence_run: EvidenceRun) -> None:
 def test_every_rule_has_a_verdict_and_none_is_red(evidence_run: EvidenceRun) -> None:
     verdicts = evidence_run.lines("verdicts.jsonl")
     assert {verdict["rule"] for verdict in verdicts} >= AUDITED | DRILLED
-    assert {verdict["outcome"] for verdict in verdicts} <= {"pass", "advisory", "attested"}
+    assert {verdict["outcome"] for verdict in verdicts} <= {"pass", "advisory", "attested", "not applicable"}
+    unasked = [verdict["message"] for verdict in verdicts if verdict["outcome"] == "not applicable"]
+    assert [text.partition(":")[0] for text in unasked] == ["the inventory declares no database"]
     planned = json.loads((evidence_run.folder / "plan.json").read_text(encoding="utf-8"))
     assert len(verdicts) == len(planned["rows"])
 

@@ -178,6 +178,7 @@ def test_argv_and_shell_lines_give_the_same(node: MemoryNode) -> None:
         ("timeout 5 sh -c 'hostname && id -un'", "pve1\nroot\n", 0),
         ("test -d /mnt/backup && test ! -e /nope", "", 0),
         ("readlink -f /sbin/init", "/lib/systemd/systemd\n", 0),
+        ("echo a ';' b '|' '&&'; echo 'c;d'", "a ; b | &&\nc;d\n", 0),
         ("command -v zpool", "", 127),
         ("command -v findmnt", "/usr/bin/findmnt\n", 0),
         ("zpool list", "", 127),

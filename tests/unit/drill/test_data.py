@@ -153,7 +153,7 @@ def test_all_are_told_in_order_and_the_oldest_heartbeat_is_the_measured_rpo() ->
 @pytest.mark.parametrize(
     ("check", "saying"),
     [
-        ({}, "exactly one of file, heartbeat"),
+        ({}, "exactly one of file, folder, heartbeat"),
         ({"file": "/x"}, "exactly one of contains"),
         ({"file": "/x", "contains": "a", "sha256": "0" * 64}, "exactly one of contains"),
         ({"modified": "/x", "contains": "a"}, "stands beside file"),
