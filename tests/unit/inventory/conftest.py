@@ -1,0 +1,5 @@
+"""What tests of loading share."""
+
+from tests.unit.inventory.acme import write
+
+__all__ = ["write"]
