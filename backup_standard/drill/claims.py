@@ -11,7 +11,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,7 +48,8 @@ class Claim:
     """A temporary VMID taken by a run, with the tasks started for it so far.
 
     ``at`` is epoch seconds (our clock), ``kind`` what is restored there: "qemu" or "lxc"; ``kept``: left standing for a
-    person to look at.
+    person to look at. ``volids``: the volumes that the copy was seen to have; ``protects``: the archive that is, or
+    may be, protected for it.
     """
 
     run: str
@@ -61,6 +62,8 @@ class Claim:
     folder: Path = Path()
     kind: str = "qemu"
     kept: bool = False
+    volids: tuple[str, ...] = ()
+    protects: str = ""
 
     def __str__(self) -> str:
         return f"VMID {self.vmid} on {self.node} (copy of guest {self.source}, run {self.run})"
@@ -93,6 +96,18 @@ class Claims:
     def add_task(self, vmid: int, upid: str) -> None:
         """Note a task started for a claimed VMID."""
         self._append(event="task", vmid=vmid, upid=upid)
+
+    def add_volumes(self, vmid: int, volids: Iterable[str]) -> None:
+        """Note the volumes of a copy: once it is gone, nothing else names them."""
+        self._append(event="volumes", vmid=vmid, volids=list(volids))
+
+    def protect(self, vmid: int, volid: str) -> None:
+        """Note that an archive is about to be protected for a claimed VMID's drill."""
+        self._append(event="protect", vmid=vmid, volid=volid)
+
+    def unprotect(self, vmid: int) -> None:
+        """Note that nothing of that protection is left."""
+        self._append(event="protect", vmid=vmid, volid="")
 
     def keep(self, vmid: int) -> None:
         """Note that a copy is left standing on purpose: only a person's word removes it."""
@@ -148,12 +163,19 @@ def _apply(claims: dict[int, Claim], entry: dict[str, Any], folder: Path) -> Non
         owner = Owner(entry["host"], entry["pid"], entry["process_started"])
         where = (entry["source"], entry["node"], entry["at"], owner, (), folder, entry.get("kind", "qemu"))
         claims[vmid] = Claim(entry["run"], vmid, *where)
-    elif entry["event"] == "task" and vmid in claims:
-        claims[vmid] = replace(claims[vmid], upids=(*claims[vmid].upids, entry["upid"]))
-    elif entry["event"] == "kept" and vmid in claims:
-        claims[vmid] = replace(claims[vmid], kept=True)
     elif entry["event"] == "released":
         claims.pop(vmid, None)
+    elif entry["event"] in _CHANGES and vmid in claims:
+        claims[vmid] = _CHANGES[entry["event"]](claims[vmid], entry)
+
+
+_CHANGES: dict[str, Callable[[Claim, dict[str, Any]], Claim]] = {
+    "task": lambda claim, entry: replace(claim, upids=(*claim.upids, entry["upid"])),
+    "kept": lambda claim, _entry: replace(claim, kept=True),
+    "volumes": lambda claim, entry: replace(claim, volids=tuple(entry["volids"])),
+    "protect": lambda claim, entry: replace(claim, protects=entry["volid"]),
+}
+"""What each line after the claim itself adds to it."""
 
 
 def _started(pid: int) -> int | None:

@@ -13,6 +13,7 @@ from backup_standard.drill.course import FINDINGS, Course, Observed, Tools, Unpr
 from backup_standard.drill.door import SshSession
 from backup_standard.drill.plan import DrillPlan
 from backup_standard.drill.record import DrillRecord, Outcome, StepResult, require_run
+from backup_standard.drill.remains import Remains
 from backup_standard.errors import ConnectionFailed, NotRun, OperatorError
 from backup_standard.hosts import Recorder, agent_host
 
@@ -55,7 +56,7 @@ class Drill:
         self._steps = _steps_of(plan)
         if "data" not in self._steps:
             self.record.not_proven.append(f"the data: guests.{plan.vmid}.drill.data declares none")
-        self.remains: list[teardown.Remains] = []
+        self.remains: list[Remains] = []
         self._problems: dict[str, OperatorError] = {}
 
     def __enter__(self) -> Self:
@@ -190,11 +191,14 @@ class Drill:
             self._note(TEARDOWN, Outcome.FAILED, time.monotonic() - started, {"kept": [c.vmid for c in standing]}, text)
             return
         wrong: list[str] = []
+        seen: Observed = {}
         try:
             with self.course.phase(TEARDOWN) as phase:
                 tools = self.tools
-                self.remains = teardown.tear_down_all(tools.api, tools.guard, tools.claims, standing, tools.shell)
+                torn = teardown.tear_down_all(tools.api, tools.guard, tools.claims, standing, tools.shell)
+                self.remains = [remains for remains in torn if remains]
                 wrong += [f"left behind: {remains}" for remains in self.remains]
+                seen["volumes"] = [proof for remains in torn for proof in remains.proof]
                 self.record.production_after = production.snapshot(tools.api, tools.guests)
                 wrong += production.differences(self.record.production_before, self.record.production_after)
                 phase["deleted"] = [claim.vmid for claim in standing]
@@ -203,6 +207,7 @@ class Drill:
         observed = {
             "deleted": [claim.vmid for claim in standing],
             "production": "as before" if not wrong else "see below",
+            **seen,
         }
         if self.tools.limits:
             self.tools.limits.give_back(self.course.vmid)

@@ -62,6 +62,13 @@ def disks(config: Mapping[str, str]) -> dict[str, str]:
     return {key: properties(value).get("", "") for key, value in drives(config) if not is_cdrom(value)}
 
 
+def own_volumes(config: Mapping[str, str], vmid: int) -> list[str]:
+    """The volumes that belong to a VMID by their name: disks, cloud-init and firmware state, and unused ones."""
+    keys = [key for key in config if _DRIVE.fullmatch(key) or key.startswith(("unused", "vmstate"))]
+    found = (properties(config[key]).get("", "") for key in keys)
+    return sorted({volid for volid in found if ":" in volid and f"-{vmid}-" in volid})
+
+
 def disk_bytes(config: Mapping[str, str]) -> int:
     """The sum of the sizes that the drives with data state, in bytes."""
     sizes = (properties(value).get("size", "0") for _key, value in drives(config) if not is_cdrom(value))
@@ -69,8 +76,9 @@ def disk_bytes(config: Mapping[str, str]) -> int:
 
 
 def disk_sizes(config: Mapping[str, str]) -> dict[str, int]:
-    """The size of each disk and mount point that states one, in bytes; those of firmware state are left out."""
-    found = {key: properties(value).get("size") for key, value in config.items() if _DATA.fullmatch(key)}
+    """The size of each disk and mount point that states one, in bytes; firmware state and CD drives are left out."""
+    data = {key: value for key, value in config.items() if _DATA.fullmatch(key) and not is_cdrom(value)}
+    found = {key: properties(value).get("size") for key, value in data.items()}
     return {key: size_bytes(size) for key, size in found.items() if size}
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from backup_standard.collect import window
-from backup_standard.drill import memory, names
+from backup_standard.drill import memory, names, volumes
 from backup_standard.drill.plan import DrillPlan
 from backup_standard.drill.ports import Reader, Shell
-from backup_standard.errors import ApiError, MissingPrivilege, Refused
+from backup_standard.errors import ApiError, Refused
 from backup_standard.model import BackupJob
 from backup_standard.quantities import say_size
 
@@ -42,16 +42,19 @@ def check(
     vmids = [vmid for vmid in (plan.temporary_vmid, plan.clone_vmid) if vmid]
     objections = [surroundings.unknown] if surroundings.unknown else []
     objections += [*_window(plan, api, surroundings), *_space(plan, api), *_memory(plan, api, held)]
+    unproven: list[str] = []
     for vmid in vmids:
         objections += [*taken(api, vmid), *references(api, vmid), *_jobs_naming(surroundings.jobs, vmid)]
-        objections += [f"volume {volid} of VMID {vmid} exists" for volid in volumes(api, plan.node, vmid)]
-        objections += [f"{left} exists on {plan.node}" for left in node_leftovers(shell, vmid)] if shell else []
+        sight = volumes.look(api, plan.node, vmid, held=[plan.storage], shell=shell)
+        objections += [f"volume {volid} of VMID {vmid} exists" for volid in sight.found]
+        objections += [*sight.objections(vmid), *_node_leftovers(shell, vmid, plan.node)]
+        unproven += [f"that no volume of VMID {vmid} is left on {one}: {volumes.BLIND}" for one in sight.blind]
     if objections:
         raise Refused(
             "the drill may not begin: " + "; ".join(objections),
             next_step="backup-standard reap --inventory FILE --dry-run shows what earlier drills left behind",
         )
-    return {"proven_free": vmids}
+    return {"proven_free": vmids, **({"not_proven_free": unproven} if unproven else {})}
 
 
 def taken(api: Reader, vmid: int) -> Iterator[str]:
@@ -77,21 +80,6 @@ def references(api: Reader, vmid: int) -> Iterator[str]:
             yield f"replication job {job.get('id')} names VMID {vmid}"
 
 
-def volumes(api: Reader, node: str, vmid: int) -> list[str]:
-    """The volumes of a VMID on every storage of the node that this token can list, archives left out.
-
-    An archive belongs to the VMID it was made of and is never touched by a drill.
-    """
-    found: list[str] = []
-    for storage in _disk_storages(api, node):
-        try:
-            content = api.get(f"/nodes/{node}/storage/{storage}/content", vmid=vmid)
-        except (MissingPrivilege, ApiError):
-            continue
-        found += [item["volid"] for item in content if item.get("content") in {"images", "rootdir"}]
-    return sorted(found)
-
-
 def node_leftovers(shell: Shell, vmid: int) -> list[str]:
     """Namespace, bridge and ports of a VMID's gateway that exist on the node."""
     listed = shell(("ip", "netns", "list")).stdout.splitlines()
@@ -102,13 +90,9 @@ def node_leftovers(shell: Shell, vmid: int) -> list[str]:
     return found + [f"network device {port}" for port in devices]
 
 
-def _disk_storages(api: Reader, node: str) -> list[str]:
-    shown = api.get(f"/nodes/{node}/storage")
-    return [
-        str(item["storage"])
-        for item in shown
-        if item.get("active") and {"images", "rootdir"} & set(str(item.get("content", "")).split(","))
-    ]
+def _node_leftovers(shell: Shell | None, vmid: int, node: str) -> list[str]:
+    """What is left of a VMID on the node, as objections."""
+    return [f"{left} exists on {node}" for left in node_leftovers(shell, vmid)] if shell else []
 
 
 def _jobs_naming(jobs: Iterable[BackupJob], vmid: int) -> Iterator[str]:

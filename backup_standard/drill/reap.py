@@ -7,16 +7,16 @@ tag and without an empty stub's face is never touched: it is named, and a person
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from backup_standard.drill import assembly, teardown
+from backup_standard.drill import assembly, tasklogs, teardown
 from backup_standard.drill.claims import Claim, Claims, standing_under
 from backup_standard.drill.guard import Guard, is_ours, task_type, try_config
 from backup_standard.drill.ports import Reader, Shell, Writer
+from backup_standard.drill.remains import Search
 from backup_standard.errors import MissingPrivilege
 from backup_standard.inventory.loader import load
 from backup_standard.inventory.schema import Inventory
@@ -24,9 +24,6 @@ from backup_standard.pve import Pve
 
 LEFTOVERS = 10
 """Exit status when something remains."""
-
-CLOCK_SLACK = 5.0
-"""Seconds by which our clock and the node's may drift apart between a claim and the clean-up."""
 
 _MAKERS = {"qemu": ("qmcreate", "qmrestore"), "lxc": ("vzrestore",)}
 """The types of the tasks that make each kind of guest, in their order."""
@@ -91,7 +88,7 @@ def _tools(inventory: Inventory, claim: Claim) -> Iterator[tuple[Writer, Guard, 
 def _reap(inventory: Inventory, claim: Claim, say: Say) -> list[str]:
     claims = Claims(claim.folder, claim.run)
     with _tools(inventory, claim) as (api, guard, shell, adopted):
-        kept = teardown.tear_down_all(api, guard, claims, [adopted], shell)
+        kept = [one for one in teardown.tear_down_all(api, guard, claims, [adopted], shell) if one]
     for remains in kept:
         say(f"left behind: {remains}")
     if not kept:
@@ -100,8 +97,8 @@ def _reap(inventory: Inventory, claim: Claim, say: Say) -> list[str]:
 
 
 def _show(inventory: Inventory, claim: Claim, say: Say) -> list[str]:
-    with _tools(inventory, claim) as (api, _guard, shell, adopted):
-        left = teardown.remains(api, claim.node, claim.vmid, shell, claim.kind)
+    with _tools(inventory, claim) as (api, guard, shell, adopted):
+        left = list(Search(api, shell, guard.ground.storage).of(adopted).left)
         ours = _whose(api, adopted)
     say(f"{claim}: {'; '.join(left) or 'nothing is left of it'}{ours}")
     return left
@@ -125,10 +122,7 @@ def adopt(api: Reader, claim: Claim, token: str) -> Claim:
     makers = _MAKERS[claim.kind]
     if [task_type(upid) for upid in claim.upids][-1:] == [makers[-1]]:
         return claim
-    ahead = float(api.get(f"/nodes/{claim.node}/time")["time"]) - time.time()
-    since = int(claim.at + ahead - CLOCK_SLACK)
-    tasks = api.get(f"/nodes/{claim.node}/tasks", source="all", vmid=claim.vmid, since=since)
-    upids = [str(task["upid"]) for task in tasks if token in str(task["upid"])]
+    upids = [str(task["upid"]) for task in tasklogs.since(api, claim) if token in str(task["upid"])]
     found = [[upid for upid in upids if task_type(upid) == maker] for maker in makers]
     alone = [one[0] for one in found if len(one) == 1]
     return replace(claim, upids=(*claim.upids, *(upid for upid in alone if upid not in claim.upids)))

@@ -88,6 +88,7 @@ def restore(
     seconds = time.monotonic() - started
     first = Restored(plan.temporary_vmid, (upid,), _bytes_read(done.log), seconds, _warnings(done.log))
     config = api.get(f"{path}/{first.vmid}/config")
+    claims.add_volumes(first.vmid, guestconfig.own_volumes(guestconfig.texts(config), first.vmid))
     if str(config.get("template", "0")) == "1" and plan.clone_vmid is not None:
         return _clone(api, claims, plan, first, decided, timeout=timeout)
     return first
@@ -148,6 +149,8 @@ def _clone(
     upid = str(api.write("POST", f"/nodes/{plan.node}/qemu/{first.vmid}/clone", params))
     claims.add_task(plan.clone_vmid, upid)
     done = api.wait_task(upid, timeout=timeout)
+    config = guestconfig.texts(api.get(f"/nodes/{plan.node}/qemu/{plan.clone_vmid}/config"))
+    claims.add_volumes(plan.clone_vmid, guestconfig.own_volumes(config, plan.clone_vmid))
     return Restored(
         plan.clone_vmid,
         (*first.upids, upid),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from backup_standard import waiting
-from backup_standard.drill import gateway, names, node_commands, preflight
+from backup_standard.drill import gateway, names, node_commands, protection
 from backup_standard.drill.claims import Claim, Claims
 from backup_standard.drill.guard import Guard, is_ours, try_config
 from backup_standard.drill.ports import Reader, Shell, Writer
-from backup_standard.errors import ApiError, MissingPrivilege, OperatorError, TaskFailed
+from backup_standard.drill.remains import Remains, Search
+from backup_standard.errors import ApiError, OperatorError, TaskFailed
 
 TASK_TIMEOUT = 300.0
 """Seconds for a stop or a destroy."""
@@ -23,61 +24,42 @@ RESTORE_LOCK = "create"
 """The lock in a guest's configuration while it is restored (upstream: PVE/API2/Qemu.pm create_vm)."""
 
 
-@dataclass(frozen=True)
-class Remains:
-    """What is left of a temporary guest; empty when all of it is gone."""
-
-    vmid: int
-    left: tuple[str, ...]
-    problem: str = ""
-
-    def __bool__(self) -> bool:
-        return bool(self.left)
-
-    def __str__(self) -> str:
-        return f"VMID {self.vmid}: {'; '.join([*self.left, *([self.problem] if self.problem else [])])}"
-
-
-def tear_down(api: Writer, guard: Guard, claim: Claim, shell: Shell | None) -> Remains:
+def tear_down(api: Writer, guard: Guard, claims: Claims, claim: Claim, shell: Shell | None) -> Remains:
     """Remove everything of a claimed VMID and verify it gone. Never raises for what the site refuses: it is named."""
+    steps: tuple[Callable[[], None], ...] = (
+        partial(_end_tasks, api, claim),
+        partial(_unlock, api, claim, guard=guard, shell=shell),
+        partial(_stop, api, claim),
+        partial(_destroy, api, claim),
+        partial(_remove_gateway, claim, guard, shell),
+        partial(protection.lift, api, claims, claim),
+    )
     problems: list[str] = []
-    for step in (_end_tasks, partial(_unlock, guard=guard, shell=shell), _stop, _destroy):
+    for step in steps:
         try:
-            step(api, claim)
+            step()
         except (OperatorError, waiting.NotReady) as problem:
             problems.append(str(problem))
-    if shell is not None:
-        try:
-            gateway.remove(claim.vmid, shell, guard)
-        except OperatorError as problem:
-            problems.append(str(problem))
-    left = remains(api, claim.node, claim.vmid, shell, claim.kind)
-    return Remains(claim.vmid, tuple(left), "; ".join(problems) if left else "")
+    found = Search(api, shell, guard.ground.storage).of(claim)
+    return replace(found, problem="; ".join(problems)) if found else found
 
 
 def tear_down_all(
     api: Writer, guard: Guard, claims: Claims, standing: Sequence[Claim], shell: Shell | None
 ) -> list[Remains]:
-    """Tear down each claim and release those of which nothing is left; returns what remains of the others."""
-    kept = []
+    """Tear down each claim and release those of which nothing is left; returns what remains of each, and proofs."""
+    torn = []
     for claim in standing:
-        remains_of = tear_down(api, guard, claim, shell)
-        if remains_of:
-            kept.append(remains_of)
-        else:
+        remains = tear_down(api, guard, claims, claim, shell)
+        if not remains:
             claims.release(claim.vmid)
-    return kept
+        torn.append(remains)
+    return torn
 
 
-def remains(api: Reader, node: str, vmid: int, shell: Shell | None, kind: str = "qemu") -> list[str]:
-    """Everything of a VMID that is still there: guest, volumes, firewall file, references, gateway."""
-    try:
-        left = [*preflight.taken(api, vmid), *preflight.references(api, vmid), *_job_references(api, vmid)]
-        left += [f"volume {volid}" for volid in preflight.volumes(api, node, vmid)]
-        left += _firewall(api, names.guest_path(kind, node, vmid))
-    except OperatorError as problem:
-        return [f"whether anything is left could not be seen: {problem}"]
-    return left + (preflight.node_leftovers(shell, vmid) if shell else [])
+def _remove_gateway(claim: Claim, guard: Guard, shell: Shell | None) -> None:
+    if shell is not None:
+        gateway.remove(claim.vmid, shell, guard)
 
 
 def _end_tasks(api: Writer, claim: Claim) -> None:
@@ -141,20 +123,3 @@ def _unlocked(api: Reader, path: str) -> None:
         timeout=LOCK_PATIENCE,
         what=f"the lock of {path} is released (on the node: {tool} unlock {path.rsplit('/', 1)[-1]})",
     )
-
-
-def _job_references(api: Reader, vmid: int) -> list[str]:
-    try:
-        jobs = api.get("/cluster/backup")
-    except MissingPrivilege:
-        return []
-    return [f"job {job['id']} names it" for job in jobs if str(vmid) in str(job.get("vmid", "")).split(",")]
-
-
-def _firewall(api: Reader, path: str) -> list[str]:
-    """Rules of a firewall file that outlived its guest. Upstream answers for any VMID, from the file alone."""
-    try:
-        rules = api.get(f"{path}/firewall/rules")
-    except (MissingPrivilege, ApiError):
-        return []
-    return [f"{len(rules)} firewall rule(s)"] if rules else []

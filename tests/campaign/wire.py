@@ -21,7 +21,7 @@ from lab.scripted_ssh import _finish
 from tests.labsite import LabSite
 
 DRILL_TOKEN = "drill@pve!suite"
-LOOKS = re.compile(r"GET |audit: |ip -o |ip -j |ip netns list|bridge |cat |stat |findmnt|ip netns exec \S+ socat")
+LOOKS = re.compile(r"GET |audit: |ip -o |ip -j |ip netns list|bridge |cat |stat |pvesm list |findmnt|ip netns exec \S+ socat")
 """What changes nothing on the site: reads of the API, and the node commands that look."""
 
 

@@ -23,6 +23,7 @@ def _restore(course: Course) -> Observed:
     seen: Observed = preflight.check(
         plan, tools.api, tools.surroundings, tools.shell, held=tools.limits.held(plan.node) if tools.limits else 0
     )
+    record.not_proven += seen.get("not_proven_free", [])
     course.archived = restoring.read_archived(tools.api, plan)
     record.system = course.dialect.name
     decided = restoring.decide(course.archived, plan, tools.run)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from backup_standard.collect import window
-from backup_standard.drill import isolation, preflight, production, teardown
+from backup_standard.drill import isolation, preflight, production
 from backup_standard.drill.claims import Claim, Owner
 from backup_standard.drill.gateway import Gateway
 from backup_standard.drill.guard import Ground as Granted
@@ -44,6 +44,7 @@ class Api:
             "/nodes/pve1/time": {"time": NOON},
             "/nodes/pve1/status": {"memory": {"total": 8192 * MIB, "used": 2048 * MIB}},
             "/nodes/pve1/tasks": [],
+            "/access/permissions": {"/storage/vmdata": {"Datastore.Allocate": 1}},
             "/nodes/pve1/storage": [
                 {"storage": "vmdata", "active": 1, "content": "images,rootdir"},
                 {"storage": "off", "active": 0, "content": "images"},
@@ -57,7 +58,7 @@ class Api:
             "/nodes/pve1/qemu/201/config": {"net0": "virtio=AA:BB:CC:00:11:22,bridge=vmbr9"},
         } | {key.replace("__", "/"): value for key, value in changes.items()}  # fmt: skip
 
-    def get(self, path: str, **_params: Any) -> Any:
+    def get(self, path: str, /, **_params: Any) -> Any:
         answer = self.answers[path]
         if isinstance(answer, Exception):
             raise answer
@@ -144,10 +145,21 @@ def test_every_objection_is_named_at_once() -> None:
         check(api)
 
 
-def test_finished_tasks_archives_and_unreadable_storages_are_no_objection() -> None:
+def test_finished_tasks_and_archives_are_no_objection() -> None:
     check(Api(**{"/nodes/pve1/tasks": [{"upid": "UPID:x", "endtime": 1}]}))
-    check(Api(**{"/nodes/pve1/storage/vmdata/content": MissingPrivilege("no")}))
     check(Api(**{"/nodes/pve1/storage/vmdata/content": [{"volid": "x", "content": "backup"}]}))
+
+
+def test_a_storage_that_cannot_be_listed_does_not_prove_the_vmid_free() -> None:
+    with pytest.raises(Refused, match="whether a volume of VMID 201 is on vmdata could not be seen: no"):
+        check(Api(**{"/nodes/pve1/storage/vmdata/content": MissingPrivilege("no")}))
+
+
+def test_what_a_token_is_not_shown_is_told_as_not_proven_unless_the_node_lists_it() -> None:
+    blind = {"/access/permissions": {"/storage/vmdata": {"Datastore.Audit": 1}}}
+    (told,) = check(Api(**blind))["not_proven_free"]
+    assert told.startswith("that no volume of VMID 201 is left on vmdata: this token is not shown")
+    assert "not_proven_free" not in check(Api(**blind), node=Node())
 
 
 def test_thin_storage_needs_the_archive_and_a_clone_of_a_template_twice_the_disk() -> None:
@@ -303,28 +315,6 @@ def test_production_is_described_by_digest_state_and_disks() -> None:
     assert production.differences(seen, seen) == []
     assert len(production.unseen(seen)) == 2
     assert production.differences(seen, seen | {"210": {}}) == ["guest 210 was gone and is {}"]
-
-
-def test_what_remains_of_a_vmid_is_listed_from_every_side() -> None:
-    api = Api(**{
-        "/cluster/nextid": TAKEN,
-        "/cluster/backup": [{"id": "nightly", "vmid": "200,201"}, {"id": "other", "vmid": "2010"},
-                            {"id": "all", "all": 1}],
-        "/nodes/pve1/qemu/201/firewall/rules": [{"pos": 0}],
-        "/nodes/pve1/storage/vmdata/content": [{"volid": "vmdata:vm-201-disk-0", "content": "images"}],
-    })  # fmt: skip
-    left = teardown.remains(api, "pve1", 201, Node(netns="drill201\n"))
-    assert left == [
-        "VMID 201 is taken (VM 201 already exists)", "job nightly names it", "volume vmdata:vm-201-disk-0",
-        "1 firewall rule(s)", "network namespace drill201",
-    ]  # fmt: skip
-
-
-def test_what_cannot_be_seen_is_not_called_gone() -> None:
-    left = teardown.remains(Api(**{"/cluster/ha/resources": MissingPrivilege("lacks Sys.Audit")}), "pve1", 201, None)
-    assert left == ["whether anything is left could not be seen: lacks Sys.Audit"]
-    hidden = {"/cluster/backup": MissingPrivilege("no"), "/nodes/pve1/qemu/201/firewall/rules": MissingPrivilege("no")}
-    assert teardown.remains(Api(**hidden), "pve1", 201, None) == []
 
 
 def facts(*guests: Guest | Gap, archives: tuple[Archive, ...] = ()) -> Facts:
