@@ -14,8 +14,9 @@ from lab.memory import MemoryHypervisor
 from lab.memory_node import MemoryNode
 from lab.pve import seed, vzdump_log
 from lab.pve.history import Past, Run, Subject
+from lab.pve.releases import Version
 from lab.pve.seed_access import Secrets, seed_access
-from lab.pve.site import GuestRecord, Site, Version
+from lab.pve.site import GuestRecord, Site
 from lab.scripted.files import Entry
 from lab.settings import VOLUME_GROUP, ZONE
 

@@ -57,6 +57,7 @@ class MemoryHypervisor(Storehouse):
         self._pids = itertools.count(5000)
         self._folder: Path | None = None
         self.node.host.programs["pct"] = containers.pct(self.container_exec, self._has_container)
+        self.node.host.programs["lxc-attach"] = containers.attach(self.container_interfaces)
 
     def _has_container(self, vmid: int) -> bool:
         known = (volid.rpartition(":")[2].split("-")[1:2] == [str(vmid)] for volid in self.disks)

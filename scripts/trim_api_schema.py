@@ -40,6 +40,13 @@ KEPT = (
 )
 
 
+FAMILIES = {
+    "acmedomain": 6, "hostpci": 16, "ide": 4, "ipconfig": 32, "mp": 256, "net": 32, "numa": 8, "parallel": 3,
+    "sata": 6, "scsi": 31, "serial": 4, "unused": 256, "usb": 14, "virtio": 16,
+}  # fmt: skip
+"""How many there are of a family that the source has folded itself, as the schema of the API viewer does."""
+
+
 class Formats:
     """Property-string formats, each stored once and referred to by its number."""
 
@@ -71,13 +78,19 @@ class Formats:
         return kept
 
 
+def counted(name: str, value: object) -> object:
+    """A parameter, with the number of its family where the source has folded that."""
+    found = re.fullmatch(r"([a-z]+)\[n\]", name)
+    return {**value, "count": FAMILIES[found[1]]} if found and isinstance(value, dict) else value
+
+
 def collapse(parameters: Json) -> Json:
     """Fold families of numbered parameters (net0, net1 …) that are all alike into one entry "net[n]" with a count."""
     families: dict[str, list[int]] = {}
     for name in parameters:
         if found := re.fullmatch(r"([a-z]+)(\d+)", name):
             families.setdefault(found[1], []).append(int(found[2]))
-    folded: Json = dict(parameters)
+    folded = {name: counted(name, value) for name, value in parameters.items()}
     for stem, numbers in families.items():
         if sorted(numbers) != list(range(len(numbers))) or numbers == [0]:
             continue

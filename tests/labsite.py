@@ -22,10 +22,11 @@ import requests
 from lab import certificates
 from lab.memory import MemoryHypervisor
 from lab.memory_node import MemoryNode
-from lab.pve import onboot, seed
+from lab.pve import job_files, onboot, seed
+from lab.pve.releases import Version
 from lab.pve.seed_access import Secrets
 from lab.pve.server import Server, TlsFiles, serve
-from lab.pve.site import Site, Version
+from lab.pve.site import Site
 from lab.scripted import guesttools
 from lab.scripted.image import new_host_key
 from lab.scripted.site import GuestAccess, lab_hypervisor
@@ -98,6 +99,7 @@ def running(
     moment = site.now()
     seed.seed(site, moment, known)
     seed.populate(hypervisor, moment)
+    job_files.write_jobs(site)
     if guests:
         booted = site.tasks.wait(onboot.start_all(site))
         assert booted.status == "OK", booted.log

@@ -18,7 +18,7 @@ def test_the_scheduler_is_alive(node: Node, evidence: Evidence) -> None:
     assert node.scheduler_lasts, f"pvescheduler on {node} runs, but is {node.say_scheduler()}: not after a reboot"
 
     evidence(stuck_jobs=node.stuck)
-    evidence.advise(node.cron_advice, "rm /etc/pve/vzdump.cron")
+    evidence.advise(node.cron_advice, node.cron_remedy)
     assert not node.stuck, f"the scheduler on {node} passes over jobs: {node.say_stuck()}"
 
 

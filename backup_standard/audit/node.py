@@ -129,12 +129,23 @@ class Node:
 
     @property
     def cron_advice(self) -> str:
-        """What to know of jobs in the old vzdump.cron; empty when there are none."""
+        """What to know of jobs in the old vzdump.cron; empty when there are none.
+
+        Upstream: PVE/Cluster/Setup.pm gen_pve_vzdump_symlink lets cron find the file.
+        """
         lines = self.system.cron
         if not lines:
             return ""
-        several = "a backup job that nothing runs any more" if len(lines) == 1 else f"{len(lines)} such backup jobs"
-        return f"/etc/pve/vzdump.cron still holds {several}: {lines[0]}"
+        several = "a backup job" if len(lines) == 1 else f"{len(lines)} backup jobs"
+        return (
+            f"/etc/pve/vzdump.cron still holds {several} from before release 7.1: {lines[0]} (cron runs what is switched"
+            " on there, by /etc/cron.d/vzdump, and not the scheduler; each change of the file gives all of them new ids)"
+        )
+
+    @property
+    def cron_remedy(self) -> str:
+        """What moves those jobs to the scheduler (upstream: PVE/API2/Backup.pm update_job); deleting them would not."""
+        return "# in the web interface, Datacenter > Backup: open each job of that file and save it, which moves it away"
 
     # --- the clock --------------------------------------------------------------------------------------------
 

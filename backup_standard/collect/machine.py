@@ -134,7 +134,7 @@ def _properties(text: str) -> dict[str, str]:
 
 
 def _cron(host: Host) -> tuple[str, ...]:
-    """The jobs in vzdump.cron, which nothing runs since release 7.1; comments and variables are none."""
+    """The jobs in vzdump.cron, where they stood before release 7.1; comments and variables are none."""
     found = host.run(node_commands.CRON)
     lines = (line.strip() for line in found.stdout.splitlines() if found.rc == 0)
     return tuple(line for line in lines if line and line[0] in "0123456789*@")

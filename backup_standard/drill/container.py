@@ -11,15 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from backup_standard.drill import names, node_commands
+from backup_standard.drill import names, network, node_commands
 from backup_standard.drill.guard import Guard
 from backup_standard.drill.ports import Ran, Shell, Writer
 from backup_standard.drill.posix import Posix
-from backup_standard.errors import Refused
+from backup_standard.errors import ApiError, Refused
 
 TICKS = 100
 """Clock ticks a second in /proc (upstream: USER_HZ, the same on every architecture that Proxmox VE runs on)."""
 
+_NO_SUCH_ROUTE = 501
 _STARTED = 19
 """Place of the start time among the words of /proc/PID/stat behind the process's name (upstream: proc(5), field 22)."""
 
@@ -56,8 +57,16 @@ class ContainerShell:
         return self.shell(command)
 
     def interfaces(self) -> dict[str, dict[str, Any]]:
-        """Cards by name, as the node lists them: ``mac`` in lower case, ``addresses`` with prefix; no ``lo``."""
-        listed: Sequence[Mapping[str, Any]] = self.api.get(f"{self.path}/interfaces") or []
+        """Cards by name, as the node lists them: ``mac`` in lower case, ``addresses`` with prefix; no ``lo``.
+
+        A release whose API does not tell them (7) is asked on the node, which does what newer ones do.
+        """
+        try:
+            listed: Sequence[Mapping[str, Any]] = self.api.get(f"{self.path}/interfaces") or []
+        except ApiError as problem:
+            if problem.status != _NO_SUCH_ROUTE:
+                raise
+            return self._seen_by_node()
         return {
             str(card["name"]): {
                 "mac": str(card.get("hwaddr") or card.get("hardware-address", "")).lower(),
@@ -66,6 +75,14 @@ class ContainerShell:
             for card in listed
             if card["name"] != "lo"
         }
+
+    def _seen_by_node(self) -> dict[str, dict[str, Any]]:
+        command = node_commands.cards(self.vmid)
+        self.guard.permit_command(command)
+        ran = self.shell(command)
+        if ran.rc:
+            raise Refused(f"{' '.join(command)} failed on the node: {ran.stderr.strip() or ran.rc}")
+        return network.parse_ip_addr(ran.stdout)
 
     def execute(self, command: Sequence[str], stdin: str = "") -> int:
         """Run a program to its end; returns the number under which its result is kept."""

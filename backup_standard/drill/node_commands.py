@@ -50,6 +50,11 @@ def enter(vmid: int, argv: Sequence[str]) -> Argv:
     return ("pct", "exec", str(vmid), "--", *argv)
 
 
+def cards(vmid: int) -> Argv:
+    """List a temporary container's cards: the node's own ``ip`` in the container's network, and nowhere else in it."""
+    return ("lxc-attach", "-n", str(vmid), "-s", "NETWORK", "--", "ip", "-j", "addr")
+
+
 def unlock(vmid: int, kind: str = "qemu") -> Argv:
     """Take the lock out of a temporary guest's configuration, which no token may (upstream: PVE/CLI/qm.pm unlock)."""
     return ("pct" if kind == "lxc" else "qm", "unlock", str(vmid))
@@ -87,6 +92,7 @@ _SHAPES = tuple(
         r"ip link set dev (?:tap|veth)(?P<v>\d+)i\d+ master db(?P<onto>\d+)",
         r"ip link del dev (?:db|dg)(?P<v>\d+)",
         r"(?:qm|pct) unlock (?P<v>\d+)",
+        r"lxc-attach -n (?P<v>\d+) -s NETWORK -- ip -j addr",
         r"ip netns exec drill(?P<v>\d+) ping -c 1 -W 2 -n (?P<address>\S+)",
     )
 )

@@ -26,7 +26,7 @@ class System:
 
     ``smart`` says of each whole disk, by path, whether SMART calls it healthy; ``kernel`` holds the kernel's warnings
     and errors of the last two weeks; ``scheduler`` the properties of pvescheduler's unit; ``clock`` what timedatectl
-    shows; ``cron`` the backup jobs in /etc/pve/vzdump.cron, which no longer run.
+    shows; ``cron`` the backup jobs in /etc/pve/vzdump.cron, which cron runs and not pvescheduler.
     """
 
     devices: Devices | Gap

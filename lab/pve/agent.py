@@ -15,6 +15,7 @@ from typing import Any
 from lab.hypervisor import AgentError, AgentSilent
 from lab.pve.call import Call, die, param_error
 from lab.pve.config import guest_of
+from lab.pve.formats import split_list
 from lab.pve.power import agent_enabled
 from lab.pve.site import GuestRecord
 
@@ -98,10 +99,17 @@ def legacy(call: Call) -> object:
     return PLAIN[command](call)
 
 
+def _argv(command: object) -> list[str]:
+    """Program and arguments: a list, before 8 a text that NUL separates, or blanks, commas and semicolons if none."""
+    if isinstance(command, str):
+        return command.rstrip("\0").split("\0") if "\0" in command else split_list(command)
+    return [str(part) for part in command] if isinstance(command, list) else []
+
+
 def execute(call: Call) -> object:
     """POST …/agent/exec: start a program; ``command`` is program and arguments, never a shell line."""
     guest = available(call)
-    argv = [str(part) for part in call.params.get("command") or []]
+    argv = _argv(call.params.get("command"))
     if not argv:
         die("No command given")
     arguments: dict[str, object] = {"path": argv[0], "capture-output": True}

@@ -13,12 +13,11 @@ from lab.pve.call import Call, die
 from lab.pve.site import Site
 
 _SUFFIX = re.compile(r"\.(?P<kind>vma|tar|tgz)(?:\.(?P<compression>zst|gz|lzo|bz2))?$")
-_LINES = {"9.2": 651, "8.4": 581}
 
 
 def arbitrary(site: Site) -> str:
     """What a path in place of a volume is refused with; the real text names its source line."""
-    line = _LINES[site.version]
+    line = site.release.arbitrary_path
     return f"Only root can pass arbitrary filesystem paths. at /usr/share/perl5/PVE/Storage.pm line {line}."
 
 

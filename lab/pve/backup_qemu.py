@@ -161,7 +161,7 @@ class _Standstill:
         if self._mode != "stop" and not self._frozen:
             backup.site.hypervisor.monitor(vmid, "stop")
             self._paused = True
-        if backup.site.version != "8.4":
+        if backup.site.major >= 9:
             backup.say("INFO: starting backup via QMP command")
 
     def release(self) -> None:
@@ -201,7 +201,7 @@ def _freeze(backup: GuestBackup) -> bool:
     guest, hypervisor = backup.guest, backup.site.hypervisor
     if not power.agent_enabled(guest):
         return False
-    old = backup.site.version == "8.4"
+    old = backup.site.major < 9
     skipping = "INFO: skipping guest-agent 'fs-freeze', " if old else "INFO: skipping guest filesystem freeze - "
     agent = guestconfig.split_properties(str(guest.config["agent"]), "enabled")
     if agent.get("freeze-fs-on-backup", "1") == "0":

@@ -81,7 +81,7 @@ def _check_feature(call: Call, config: Config, *, full: bool) -> None:
 
 def _run(call: Call, source: GuestRecord, target: GuestRecord, config: Config, log: TaskLog, *, full: bool) -> None:
     site = call.site
-    if site.version != "8.4":
+    if site.major >= 9:
         log(f"creating a clone of VM {source.vmid} with ID {target.vmid}")
     made: list[str] = []
     try:
@@ -124,7 +124,7 @@ def _full(call: Call, newid: int, drive: tuple[str, str], log: TaskLog) -> str:
     form = call.params.get("format") or ("qcow2" if volid.endswith(".qcow2") else "raw")
     size = volumes.size_of(site, volid)
     copy = volumes.allocate(site, storage, newid, size, log, form=form, like=volid)
-    if site.version != "8.4":
+    if site.major >= 9:
         log(f"allocated target volume '{copy}'")
     for done in (0, size):
         percent = 100 * done / size if size else 100

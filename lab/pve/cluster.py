@@ -8,14 +8,13 @@ from lab.pve import figures, nodefigures, storages
 from lab.pve.call import Call, param_error
 from lab.pve.site import GuestRecord, Site
 
-REPOID = {"9.2": "f6997e698c7933ea", "8.4": "2606ac850d46da29"}
 RECENT = 25
 
 
 def version(call: Call) -> object:
     """GET /version and GET /nodes/{node}/version."""
     site = call.site
-    return {"release": site.version, "version": site.full_version, "repoid": REPOID[site.version]}
+    return {"release": site.version, "version": site.full_version, "repoid": site.release.repoid}
 
 
 def resources(call: Call) -> object:
@@ -26,7 +25,7 @@ def resources(call: Call) -> object:
         "vm": (_guests,),
         "node": (_nodes,),
         "storage": (_storages,),
-        "sdn": () if call.site.version != "8.4" else (_networks,),
+        "sdn": () if call.site.major >= 9 else (_networks,),
     }
     with call.site.lock:
         return [entry for part in parts[kind] for entry in part(call)]
@@ -95,10 +94,10 @@ def _storages(call: Call) -> list[dict[str, Any]]:
 
 
 def _networks(call: Call) -> list[dict[str, Any]]:
-    if not call.check("/sdn/zones/localnetwork", "SDN.Audit", noerr=True):
+    if call.site.major < 8 or not call.check("/sdn/zones/localnetwork", "SDN.Audit", noerr=True):
         return []
     node, zone = call.site.node, "localnetwork"
-    if call.site.version == "8.4":
+    if call.site.major < 9:
         return [{"id": f"sdn/{node}/{zone}", "type": "sdn", "sdn": zone, "node": node, "status": "ok"}]
     return [
         {

@@ -69,7 +69,7 @@ def vncproxy(call: Call) -> object:
     word = "".join(secrets.choice(_PRINTABLE) for _ in range(8))
     session = call.site.consoles.open(guest.vmid, call.user, None, word)
     ticket = call.site.access.ticket(call.user, "PVEVNC", _secret_data(session))
-    modern = call.site.version != "8.4"
+    modern = call.site.major >= 9
     if modern:
         ticket = f"{word}:{ticket}"
     elif not call.params.get("generate-password"):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lab.pve import cronjobs
 from lab.pve.call import Call
 from lab.pve.formats import split_list
 from lab.pve.guestconfig import is_cdrom, is_drive, split_properties
@@ -113,7 +114,8 @@ def not_backed_up(call: Call) -> object:
     """GET /cluster/backup-info/not-backed-up: disabled jobs count as coverage, as on the real thing."""
     site = call.site
     with site.lock:
-        covered = {vmid for job in site.jobs.values() for vmid in selection(site, job)}
+        known = [*cronjobs.of(site).values(), *site.jobs.values()]
+        covered = {vmid for job in known for vmid in selection(site, job)}
         return [
             {"vmid": vmid, "type": guest.kind, "name": guest.name}
             for vmid, guest in sorted(site.guests.items())

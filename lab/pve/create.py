@@ -18,8 +18,6 @@ from lab.pve.restoremerge import complete_nic
 from lab.pve.site import GuestRecord
 from lab.pve.tasks import TaskError, TaskLog
 
-QEMU = {"9.2": "10.2.2", "8.4": "9.2.0"}
-
 
 def create_worker(call: Call, given: Config) -> Callable[[TaskLog], None]:
     """The worker that makes the guest with these keys."""
@@ -55,7 +53,7 @@ def _new_config(call: Call, guest: GuestRecord, given: Config, log: TaskLog) -> 
     config.setdefault("vmgenid", identity.uuid())
     if config["vmgenid"] == "1":
         config["vmgenid"] = identity.uuid()
-    config.setdefault("meta", f"creation-qemu={QEMU[call.site.version]},ctime={call.site.now()}")
+    config.setdefault("meta", f"creation-qemu={call.site.release.qemu},ctime={call.site.now()}")
     return config
 
 

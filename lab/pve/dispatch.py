@@ -92,7 +92,7 @@ def make_call(site: Site, request: Request) -> Call:
 
 def answer(site: Site, request: Request) -> Answer:
     """Answer one request; never raises."""
-    return _guarded(request, lambda: _success(make_call(site, request)))
+    return _guarded(site, request, lambda: _success(make_call(site, request)))
 
 
 def open_stream(site: Site, request: Request) -> tuple[Call, Stream] | Answer:
@@ -104,7 +104,7 @@ def open_stream(site: Site, request: Request) -> tuple[Call, Stream] | Answer:
             raise ApiError(501, f"Method '{request.method} {request.path}' not implemented")
         return call, WEBSOCKETS[call.route](call)
 
-    return _guarded(request, find)
+    return _guarded(site, request, find)
 
 
 def _success(call: Call) -> Answer:
@@ -119,24 +119,27 @@ def _success(call: Call) -> Answer:
     return Answer(200, "OK", body)
 
 
-def _guarded(request: Request, work: Callable[[], T]) -> T | Answer:
+def _guarded(site: Site, request: Request, work: Callable[[], T]) -> T | Answer:
     try:
         return work()
     except ApiError as error:
-        return _failure(error)
+        return _failure(site, error)
     except HypervisorError as error:
-        return _failure(ApiError(500, str(error)))
+        return _failure(site, ApiError(500, str(error)))
     except Exception as error:
         logger.exception("%s %s", request.method, request.path)
-        return _failure(ApiError(500, f"{type(error).__name__}: {error}"))
+        return _failure(site, ApiError(500, f"{type(error).__name__}: {error}"))
 
 
-def _failure(error: ApiError) -> Answer:
+def _failure(site: Site, error: ApiError) -> Answer:
+    """The answer to an error; before 8.3 its text stands in the reason phrase alone (derived)."""
     if not error.reason.isascii():
         return Answer(596, "Broken pipe", None)
     if error.empty:
         return Answer(error.status, error.reason, None)
-    body: dict[str, Any] = {"data": None, "message": error.text if error.text.endswith("\n") else error.text + "\n"}
+    body: dict[str, Any] = {"data": None}
+    if site.major >= 8:
+        body["message"] = error.text if error.text.endswith("\n") else error.text + "\n"
     if error.errors:
         body["errors"] = error.errors
     return Answer(error.status, error.reason, body)

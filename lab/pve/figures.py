@@ -52,7 +52,7 @@ def guest_figures(site: Site, guest: GuestRecord) -> dict[str, Any]:
         "diskwrite": 0,
         "template": int(guest.template),
     }
-    if site.version != "8.4":
+    if site.major >= 9:
         shown["memhost"] = shown["mem"]
     for key in ("tags", "lock"):
         if key in guest.config:

@@ -82,7 +82,7 @@ def _qemu(site: Site, guest: GuestRecord, *, full: bool) -> dict[str, Any]:
     running = shown["status"] == "running"
     if running:
         shown["pid"] = site.hypervisor.pid(guest.vmid)
-        if site.version != "8.4":
+        if site.major >= 9:
             shown |= {f"pressure{name}": 0 for name in _PRESSURE}
     if full:
         shown["qmpstatus"] = qmp_status(site, guest) if running else "stopped"

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from lab.pve import calendar, job_files
+from lab.pve import calendar, cronjobs, job_files
 from lab.pve.call import ApiError, Call, die, param_error
 from lab.pve.formats import split_list
 from lab.pve.site import Site
@@ -23,7 +23,6 @@ _ROOT_ONLY = ("tmpdir", "dumpdir", "script", "job-id")
 _OBJECTS = {"prune-backups": "", "performance": "", "fleecing": "enabled"}
 _BOOLEANS = {"keep-all", "enabled"}
 _CONFLICTS = {"vmid": ("all", "exclude", "pool"), "all": ("vmid", "pool"), "pool": ("vmid", "all", "exclude")}
-_WEEK = "mon,tue,wed,thu,fri,sat,sun"
 
 
 def _object(text: str, default_key: str, numbers: AbstractSet[str] = _BOOLEANS) -> dict[str, object]:
@@ -39,7 +38,7 @@ def _object(text: str, default_key: str, numbers: AbstractSet[str] = _BOOLEANS) 
 
 def shown(site: Site, job_id: str, job: Mapping[str, Any]) -> Job:
     """Give a job as the API does; 8.4 leaves the switch of fleecing a text (measured)."""
-    numbers = _BOOLEANS - {"enabled"} if site.version == "8.4" else _BOOLEANS
+    numbers = _BOOLEANS - {"enabled"} if site.major < 9 else _BOOLEANS
     return {"id": job_id} | {
         key: _object(str(value), _OBJECTS[key], numbers) if key in _OBJECTS else value for key, value in job.items()
     }
@@ -52,9 +51,9 @@ def next_run(site: Site, job: Mapping[str, Any], after: int | None = None) -> in
 
 
 def index(call: Call) -> object:
-    """GET /cluster/backup: with the next run, which single answers do not have."""
+    """GET /cluster/backup: with the next run, which single answers do not have; first the jobs that cron runs."""
     site = call.site
-    found = []
+    found = [shown(site, job_id, job) for job_id, job in cronjobs.of(site).items()]
     with site.lock:
         for job_id, job in site.jobs.items():
             line = shown(site, job_id, job)
@@ -65,7 +64,9 @@ def index(call: Call) -> object:
 
 
 def get_job(site: Site, job_id: str) -> Job:
-    """Give a job's section; 400 when there is none."""
+    """Give a job's section, or one of the jobs that cron runs; 400 when there is none."""
+    if job := cronjobs.of(site).get(job_id):
+        return job
     with site.lock:
         if job_id not in site.jobs:
             param_error("id", f"No such job '{job_id}'")
@@ -107,7 +108,7 @@ def _schedule(params: Job, *, create: bool) -> None:
     if start is not None and "schedule" in params:
         param_error("starttime", "'starttime' and 'schedule' cannot both be set")
     if start is not None:
-        params["schedule"] = start if days in {None, _WEEK} else f"{','.join(split_list(days))} {start}"
+        params["schedule"] = cronjobs.schedule(start, days)
     elif create and "schedule" not in params:
         param_error("schedule", "neither 'starttime' nor 'schedule' were set")
 

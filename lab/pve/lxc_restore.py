@@ -79,7 +79,7 @@ class ContainerRestore:
     def _check_privileged(self, archived: Config) -> None:
         """Since 9.0 a new privileged container asks for Sys.Modify on / (upstream: pve-container 6.0.6)."""
         unprivileged = self.given.get("unprivileged", archived.get("unprivileged", 0))
-        if str(unprivileged) != "1" and self.call.site.version.startswith("9"):
+        if str(unprivileged) != "1" and self.call.site.major >= 9:
             self.call.check("/", "Sys.Modify")
 
     def _mounts(self, archived: Config) -> tuple[dict[str, dict[str, str]], dict[str, str]]:

@@ -64,14 +64,14 @@ def _interface(link: Link, own: Sequence[Link], priority: int) -> dict[str, Any]
 
 
 def _visible(call: Call, interface: Mapping[str, Any]) -> bool:
-    if interface["type"] != "bridge":
+    if interface["type"] != "bridge" or call.site.major < 8:
         return True
     path = f"/sdn/zones/localnetwork/{interface['iface']}"
     return call.check(path, "SDN.Audit", "SDN.Use", any=True, noerr=True)
 
 
 def list_interfaces(call: Call) -> object:
-    """GET /nodes/{node}/network: bridges only for those with SDN.Audit or SDN.Use on them."""
+    """GET /nodes/{node}/network: since 8 bridges only for those with SDN.Audit or SDN.Use on them."""
     wanted = call.params.get("type")
     found = interfaces(call.site)
     if wanted is not None and wanted != "include_sdn":

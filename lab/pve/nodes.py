@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from lab.pve.call import ApiError, Call
-from lab.pve.cluster import REPOID, node_entry, nodes
+from lab.pve.cluster import node_entry, nodes
 from lab.pve.site import Site
 
 UNITS = {"sshd": "ssh", "syslog": "rsyslog"}
@@ -75,13 +75,13 @@ def status(call: Call) -> object:
         "current-kernel": {"sysname": "Linux", "release": release, "version": version, "machine": machine},
         "kversion": f"Linux {release} {version}",
         "boot-info": {"mode": "legacy-bios"},
-        "pveversion": f"pve-manager/{site.full_version}/{REPOID[site.version]}",
+        "pveversion": f"pve-manager/{site.full_version}/{site.release.repoid}",
     }
 
 
 def _maker(site: Site, cpu: Mapping[str, str]) -> dict[str, str]:
     """Who made the processor: told from 9 on."""
-    if site.version == "8.4":
+    if site.major < 9:
         return {}
     return {"vendor": cpu.get("vendor_id", "unknown"), "family": cpu.get("cpu family", "unknown")}
 
@@ -89,7 +89,7 @@ def _maker(site: Site, cpu: Mapping[str, str]) -> dict[str, str]:
 def _memory(site: Site, memory: Mapping[str, int]) -> dict[str, int]:
     total, available = memory["MemTotal"], memory.get("MemAvailable", 0)
     shown = {"total": total, "free": memory.get("MemFree", 0), "used": total - available}
-    return shown if site.version == "8.4" else {**shown, "available": available}
+    return shown if site.major < 9 else {**shown, "available": available}
 
 
 def time(call: Call) -> object:

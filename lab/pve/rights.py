@@ -117,8 +117,8 @@ def check_lxc_keys(call: Call, vmid: int, pool: str | None, keys: Iterable[str])
 
 
 def check_bridges(call: Call, values: Iterable[Value]) -> None:
-    """SDN.Use on the bridge (and VLAN) of each network card; 403 names the zone's path."""
-    for value in values:
+    """Since 8, SDN.Use on the bridge (and VLAN) of each network card; 403 names the zone's path."""
+    for value in values if call.site.major >= 8 else ():
         nic = Nic.parse(str(value))
         if nic.bridge:
             tag = nic.options.get("tag")

@@ -1,4 +1,4 @@
-"""Privileges and built-in roles of each release, as recorded (upstream: PVE/AccessControl.pm)."""
+"""Privileges and built-in roles of each release (upstream: PVE/AccessControl.pm): 9.2 and 8.4 recorded, 7 derived."""
 
 from __future__ import annotations
 
@@ -50,9 +50,18 @@ _SHARED: dict[str, set[str]] = {
 }
 
 
+_SINCE_8 = {"Mapping.Audit", "Mapping.Modify", "Mapping.Use", "SDN.Use", "Sys.AccessNetwork"}
+_ROLES_SINCE_8 = ("PVEMappingAdmin", "PVEMappingUser", "PVESDNUser")
+
+
 def builtin_roles(version: str) -> dict[str, set[str]]:
-    """The built-in roles of a release; 9 split VM.Monitor into the VM.GuestAgent privileges and added VM.Replicate."""
-    nine = not version.startswith("8")
+    """The built-in roles of a release.
+
+    9 split VM.Monitor into the VM.GuestAgent privileges and added VM.Replicate. 7 had no Mapping privileges and no
+    SDN.Use, and its administrators changed the access list (derived).
+    """
+    major = int(version.partition(".")[0])
+    nine = major >= 9
     roles = {name: set(privs) for name, privs in _SHARED.items()}
     roles["PVEVMUser"] = _VM_USER | (_AGENT_USER if nine else set())
     roles["PVEVMAdmin"] = _VM_ADMIN | (_AGENT_ADMIN if nine else {"VM.Monitor"})
@@ -68,7 +77,14 @@ def builtin_roles(version: str) -> dict[str, set[str]]:
     )
     roles["PVEAdmin"] = set[str]().union(*(roles[name] for name in names))
     roles["Administrator"] = roles["PVEAdmin"] | _ROOT_ONLY
-    return roles
+    return roles if major >= 8 else _before_8(roles)
+
+
+def _before_8(roles: dict[str, set[str]]) -> dict[str, set[str]]:
+    found = {name: privs - _SINCE_8 for name, privs in roles.items() if name not in _ROLES_SINCE_8}
+    for name in ("PVEAdmin", "PVESysAdmin"):
+        found[name] |= {"Permissions.Modify"}
+    return found
 
 
 def privileges(version: str) -> set[str]:

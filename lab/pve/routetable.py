@@ -34,7 +34,7 @@ def who(route: Route) -> str:
 
 
 def rows(version: str) -> Iterator[tuple[str, str]]:
-    """Each served route of a release and who may call it, sorted by path."""
+    """Each served route that a release has, and who may call it, sorted by path."""
     schema = load(version)
-    for key in sorted({*ROUTES, *WEBSOCKETS}, key=lambda key: key.split(" ")[::-1]):
+    for key in sorted(schema.routes.keys() & {*ROUTES, *WEBSOCKETS}, key=lambda key: key.split(" ")[::-1]):
         yield key, who(schema.routes[key])

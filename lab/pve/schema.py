@@ -54,7 +54,7 @@ class ApiSchema:
     """All routes of one release."""
 
     def __init__(self, version: str) -> None:
-        """``version`` is "9.2" or "8.4"."""
+        """``version`` is a release, such as "9.2"."""
         data = json.loads((FOLDER / f"pve-{version}.json").read_text())
         self.version: str = data["version"]
         self.formats: list[dict[str, Schema]] = data["formats"]

@@ -174,6 +174,9 @@ def seed(site: Site, now: int, secrets: Secrets, facts: Mapping[int, ArchiveFact
             )
         site.storages.update({name: dict(section) for name, section in STORAGES.items()})
         site.jobs.update(jobs())
+        if site.major < 8:
+            for job in site.jobs.values():
+                job["mailto"] = "root"
         site.pools["drill"] = Pool(comment="guests of restore drills")
     seed_access(site.access, secrets, [guest.vmid for guest in (*GUESTS, CONTAINER)])
     for run in runs(now, facts):

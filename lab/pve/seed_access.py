@@ -50,17 +50,20 @@ def seed_access(access: Access, secrets: Secrets, production: Iterable[int]) -> 
     access.add_role("RestoreDrill", drill_role(access))
     access.add_role("RestoreSource", {"VM.Audit", "VM.Backup"})
     access.add_role("RestoreTarget", {"Datastore.AllocateSpace", "Datastore.Audit"})
-    access.add_role("RestoreBridge", {"SDN.Use"})
     access.add_role("RestoreNode", {"Sys.Audit"})
     lines = [("RestoreNode", "/")]
     lines += [("RestoreSource", f"/vms/{vmid}") for vmid in production]
     lines += [("RestoreDrill", "/pool/drill")]
     lines += [("RestoreTarget", f"/storage/{storage}") for storage in ("backup-hdd", "vmdata")]
-    lines += [("RestoreBridge", f"/sdn/zones/localnetwork/{bridge}") for bridge in ("vmbr0", "vmbr9")]
-    access.add_role("NotificationAudit", {"Mapping.Audit"})
+    seen = [("BackupAudit", "/")]
+    if access.privileges >= {"SDN.Use", "Mapping.Audit"}:
+        access.add_role("RestoreBridge", {"SDN.Use"})
+        lines += [("RestoreBridge", f"/sdn/zones/localnetwork/{bridge}") for bridge in ("vmbr0", "vmbr9")]
+        access.add_role("NotificationAudit", {"Mapping.Audit"})
+        seen.append(("NotificationAudit", _NOTIFICATIONS))
     for who in (AUDIT, f"{AUDIT}!{TOKEN}"):
-        access.grant("/", who, "BackupAudit")
-        access.grant(_NOTIFICATIONS, who, "NotificationAudit")
+        for role, path in seen:
+            access.grant(path, who, role)
     for who in (DRILL, f"{DRILL}!{TOKEN}"):
         for role, path in lines:
             access.grant(path, who, role)

@@ -13,13 +13,13 @@ from lab.pve.call import ApiError, die
 from lab.pve.consoles import Consoles
 from lab.pve.guestlocks import GuestLocks, Patience
 from lab.pve.nodefigures import NodeFigures
+from lab.pve.releases import RELEASES, Release, Version
 from lab.pve.schema import ApiSchema, load
 from lab.pve.tasks import TaskStore
 
 if TYPE_CHECKING:
     from lab.hypervisor import Hypervisor
 
-Version = Literal["9.2", "8.4"]
 Kind = Literal["qemu", "lxc"]
 Config = dict[str, str | int]
 _SHARED = (
@@ -104,8 +104,18 @@ class Site:
 
     @property
     def full_version(self) -> str:
-        """The whole version, such as "9.2.11"."""
+        """The whole version, such as "9.2.11" or "7.4-16"."""
         return self.schema.version
+
+    @property
+    def major(self) -> int:
+        """The major release, to compare with."""
+        return int(self.version.partition(".")[0])
+
+    @property
+    def release(self) -> Release:
+        """What of the release stands in no schema."""
+        return RELEASES[self.version]
 
     @property
     def zone(self) -> ZoneInfo:

@@ -89,8 +89,12 @@ def defaults(call: Call) -> object:
     storage = _storage(site, call.params)
     call.check(f"/storage/{storage}", "Datastore.Audit", "Datastore.AllocateSpace", any=True)
     section = storages.check_backup_content(site, storage)
-    found = {**_DEFAULTS, **site.vzdump_conf, "storage": storage, "dumpdir": storages.folder(section, "backup")}
-    if site.version == "8.4":
+    known = site.schema.routes["POST /nodes/{node}/vzdump"].parameters
+    found = {key: value for key, value in _DEFAULTS.items() if key in known}
+    found |= {**site.vzdump_conf, "storage": storage, "dumpdir": storages.folder(section, "backup")}
+    if site.major < 8:
+        found["performance"] = {"max-workers": 16}
+    if site.major == 8:
         found["notification-policy"] = "always"
     if section.get("prune-backups"):
         found["prune-backups"] = section["prune-backups"]

@@ -1,4 +1,4 @@
-"""A scripted container: what its root file system says it is, what is different inside, ``pct exec`` on the node."""
+"""A scripted container: what its root file system says it is, what is different inside, what leads in from the node."""
 
 from __future__ import annotations
 
@@ -78,6 +78,21 @@ def _ip(context: Context, arguments: list[str]) -> CommandResult:
     if "-j" in arguments:
         return fail(1, "ip: invalid option -- 'j'")
     return ip.PROGRAMS["ip"](context, arguments)
+
+
+def attach(interfaces: Callable[[int], CommandResult]) -> Program:
+    """Return the node's ``lxc-attach``, of which listing the cards of a container's network is scripted."""
+
+    def program(_context: Context, arguments: list[str]) -> CommandResult:
+        match arguments:
+            case ["-n", vmid, "-s", "NETWORK", "--", "ip", "-j", "addr"] if vmid.isdecimal():
+                try:
+                    return interfaces(int(vmid))
+                except HypervisorError:
+                    return fail(1, f"lxc-attach: {vmid}: attach.c: lxc_attach: 993 Failed to get init pid")
+        raise not_scripted(["lxc-attach", *arguments])
+
+    return program
 
 
 def pct(execute: Execute, exists: Callable[[int], bool]) -> Program:

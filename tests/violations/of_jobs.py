@@ -74,7 +74,7 @@ CASES = (
     Case("node in a wrong time zone", _in_new_york, rules("SCH-02 VER-01"), says="have no run at 02:00"),
     Case(
         "leftover vzdump.cron",
-        node(lambda one: one.write("/etc/pve/vzdump.cron", b"0 2 * * * root vzdump 210\n")),
+        node(lambda one: one.write("/etc/pve/vzdump.cron", b"0 2 * * * root #vzdump 210\n")),
         advised=rules("SCH-03"),
         says="vzdump.cron still holds",
     ),

@@ -12,7 +12,8 @@ from lab.hypervisor import ArchiveDisk, ArchiveHeader
 from lab.memory import MemoryHypervisor
 from lab.pve.dispatch import Answer, Request, answer
 from lab.pve.guestconfig import render
-from lab.pve.site import GuestRecord, Pool, Site, Version
+from lab.pve.releases import Version
+from lab.pve.site import GuestRecord, Pool, Site
 from lab.pve.tasks import Task
 from lab.scripted.image import GuestImage
 

@@ -7,7 +7,8 @@ from typing import Any, cast
 
 from lab.hypervisor import Hypervisor
 from lab.pve.dispatch import Answer, Request, answer
-from lab.pve.site import Site, Version
+from lab.pve.releases import Version
+from lab.pve.site import Site
 
 ROOT = "PVEAPIToken=root@pam!suite=root-secret"
 

@@ -9,7 +9,8 @@ import pytest
 
 from lab.hypervisor import Hypervisor
 from lab.memory_node import MemoryNode
-from lab.pve.site import GuestRecord, Pool, Site, Version
+from lab.pve.releases import Version
+from lab.pve.site import GuestRecord, Pool, Site
 from lab.scripted.units import Unit
 from tests.lab_unit.pve.stubs import ROOT, ask, bare_site, data
 
