@@ -138,14 +138,14 @@ class Node:
             return ""
         several = "a backup job" if len(lines) == 1 else f"{len(lines)} backup jobs"
         return (
-            f"/etc/pve/vzdump.cron still holds {several} from before release 7.1: {lines[0]} (cron runs what is switched"
-            " on there, by /etc/cron.d/vzdump, and not the scheduler; each change of the file gives all of them new ids)"
+            f"/etc/pve/vzdump.cron still holds {several} from before release 7.1: {lines[0]} (cron runs what is on"
+            " there, by /etc/cron.d/vzdump, and not the scheduler; each change of the file gives all of them new ids)"
         )
 
     @property
     def cron_remedy(self) -> str:
-        """What moves those jobs to the scheduler (upstream: PVE/API2/Backup.pm update_job); deleting them would not."""
-        return "# in the web interface, Datacenter > Backup: open each job of that file and save it, which moves it away"
+        """What moves those jobs to the scheduler (upstream: PVE/API2/Backup.pm update_job)."""
+        return "# in the web interface, Datacenter > Backup: open each job of that file and save it; that moves it away"
 
     # --- the clock --------------------------------------------------------------------------------------------
 

@@ -114,9 +114,9 @@ def test_what_is_left_in_the_old_cron_file_is_advised_against() -> None:
     line = "0 2 * * * root vzdump 210 --quiet 1 --storage backup-hdd"
     evidence = alive(b.with_system(cron=(line,)))
     assert evidence.advice.startswith(
-        f"/etc/pve/vzdump.cron still holds a backup job from before release 7.1: {line} (cron runs what is switched on"
+        f"/etc/pve/vzdump.cron still holds a backup job from before release 7.1: {line} (cron runs what is on"
     )
-    assert "save it, which moves it away" in evidence.advised_remedy
+    assert "save it; that moves it away" in evidence.advised_remedy
     assert "rm " not in evidence.advised_remedy, "it may be the guest's only job"
     assert "holds 2 backup jobs" in alive(b.with_system(cron=(line, line))).advice
 
