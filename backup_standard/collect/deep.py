@@ -87,8 +87,7 @@ class _Place:
         except OperatorError as problem:
             found = Gap(fact, problem.said, broken=True)
         except shapeless.MISSHAPEN as problem:
-            asked = "whether a backup runs: the answer is not understood"
-            found = Gap(fact, f"{asked}: {shapeless.say(problem)}", broken=True)
+            found = Gap(fact, _misunderstood(problem), broken=True)
         self.tell(f"{archive.filename}: {_said(found)}")
         return found
 
@@ -162,7 +161,10 @@ class _Watch:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + WATCH_EVERY
-        reason = self._look()
+        try:
+            reason = self._look()
+        except shapeless.MISSHAPEN as problem:
+            raise reading.Stop(_misunderstood(problem)) from None
         if reason:
             raise reading.Stop(reason)
 
@@ -182,6 +184,10 @@ class _Progress:
         self._next_percent = percent - percent % _STEP + _STEP
         self._next_time = time.monotonic() + _AT_LEAST_EVERY
         self._tell(f"reading {self._name}: {say_size(done)} of {say_size(self._size)} ({percent} %)")
+
+
+def _misunderstood(problem: Exception) -> str:
+    return f"whether a backup runs: the answer is not understood: {shapeless.say(problem)}"
 
 
 def _said(found: Read) -> str:

@@ -193,6 +193,17 @@ def test_an_answer_about_running_backups_that_is_none_is_an_error(
     assert found.reason.startswith("whether a backup runs: the answer is not understood")
 
 
+def test_such_an_answer_while_an_archive_is_read_is_not_the_readers(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([[], {"html": 1}])
+    monkeypatch.setattr(deep, "WATCH_EVERY", 0.0)
+    monkeypatch.setattr(deep.Reader, "get", lambda *_args, **_params: next(answers))
+    found = ground.read(210)[210]
+    assert found.broken
+    assert found.reason.startswith("aborted: whether a backup runs: the answer is not understood")
+
+
 def test_a_node_without_python_or_zstd_proves_nothing(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
     host = ground.lab.hypervisor.node.host
     monkeypatch.setattr(host, "absent", host.absent | {"python3"})
