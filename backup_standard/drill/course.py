@@ -153,7 +153,7 @@ class Course:
             limits.take_memory(plan.node, self.vmid, plan.memory_bytes)
             return
         limits.hold_memory(
-            plan.node, self.vmid, plan.memory_bytes, lambda: memory.available(self.tools.api, plan.node),
+            plan.node, self.vmid, plan.memory_bytes, lambda: memory.look(self.tools.api, plan.node),
             lambda _elapsed: self.say("waiting", "for memory on the node"),
         )  # fmt: skip
         self.waited += time.monotonic() - asked

@@ -188,6 +188,7 @@ class Drill:
             self.course.session.close()
         if keeping.is_wanted(self.tools.choices, self.record):
             text = keeping.keep(self.course, standing)
+            self._give_memory_back()
             self._note(TEARDOWN, Outcome.FAILED, time.monotonic() - started, {"kept": [c.vmid for c in standing]}, text)
             return
         wrong: list[str] = []
@@ -209,11 +210,14 @@ class Drill:
             "production": "as before" if not wrong else "see below",
             **seen,
         }
-        if self.tools.limits:
-            self.tools.limits.give_back(self.course.vmid)
+        self._give_memory_back()
         outcome = Outcome.FAILED if wrong else Outcome.OK
         self._note(TEARDOWN, outcome, time.monotonic() - started, observed, "; ".join(wrong))
         self.course.say(TEARDOWN, "failed" if wrong else "done")
+
+    def _give_memory_back(self) -> None:
+        if self.tools.limits:
+            self.tools.limits.give_back(self.course.vmid)
 
     def _is_own(self, vmid: int) -> bool:
         return vmid in {self.plan.temporary_vmid, self.plan.clone_vmid}

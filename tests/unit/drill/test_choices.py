@@ -9,6 +9,7 @@ import pytest
 from backup_standard.drill import assembly, reap
 from backup_standard.drill.choices import Choices
 from backup_standard.drill.engine import STEPS, TEARDOWN, Drill
+from backup_standard.drill.limits import Limits
 from backup_standard.drill.plan import plan_drills
 from backup_standard.errors import NotRun, Unknown
 from tests.drillground import Ground
@@ -108,6 +109,7 @@ def test_the_copy_of_a_failed_drill_is_kept_until_somebody_says_so(
     assert "backup-standard reap --inventory FILE --yes" in said
     assert 211 in ground.lab.site.guests
     assert drill.record.kept
+    assert Limits(drill.tools.folder).held("pve1") == 0, "its own run does not wait for it"
 
     lines: list[str] = []
     reap.sweep(ground.inventory, ground.reports, do_it=True, say=lines.append, own_run="run-1")

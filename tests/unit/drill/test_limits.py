@@ -78,27 +78,6 @@ def test_a_turn_ends_with_its_process(tmp_path: Path) -> None:
         pass
 
 
-def test_copies_run_at_once_as_far_as_memory_goes(tmp_path: Path) -> None:
-    one, other = Limits(tmp_path), Limits(tmp_path)
-    one.hold_memory("pve1", 9001, GIB, lambda: 2 * GIB, nothing)
-    other.hold_memory("pve1", 9002, GIB, lambda: 0, nothing)
-    assert one.held("pve1") == 2 * GIB
-    assert one.held("pve2") == 0
-    with pytest.raises(NotReady, match="memory on pve1"):
-        other.hold_memory("pve1", 9003, GIB, lambda: 0, nothing)
-    one.give_back(9001)
-    other.hold_memory("pve1", 9003, GIB, lambda: 0, nothing)
-    other.take_memory("pve1", 9004, GIB)
-    assert one.held("pve1") == 3 * GIB
-    for vmid in (9002, 9003, 9004):
-        other.give_back(vmid)
-    assert one.held("pve1") == 0
-
-
-def test_a_copy_that_is_alone_has_its_turn_at_once(tmp_path: Path) -> None:
-    Limits(tmp_path).hold_memory("pve1", 9001, GIB, lambda: 0, nothing)
-
-
 def test_giving_back_what_is_not_held_is_nothing(tmp_path: Path) -> None:
     Limits(tmp_path).give_back(9001)
 
