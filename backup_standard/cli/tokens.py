@@ -66,12 +66,20 @@ def drill_token(release: Release, inventory: Inventory | None = None) -> str:
         "",
         "# where the archives are, and where the restored disks go",
         *(_acl(f"/storage/{storage}", "RestoreTarget", token) for storage in dict.fromkeys(storages)),
+        *(_PROTECTING if ground and ground.protect_archive else ()),
         "",
         "# each guest that is drilled",
         *(_acl(f"/vms/{vmid}", "RestoreSource", token) for vmid in guests),
         *(bridges if release >= _SDN else ()),
         *_reasons(dict.fromkeys(one for needs in roles.values() for one in needs), release),
     )
+
+
+_PROTECTING = (
+    "# drill.protect_archive needs nothing more: Datastore.AllocateSpace here and VM.Backup on the guest, which read",
+    "# an archive, protect it as well. Without Datastore.Allocate that goes for 5 archives of a guest on a storage,",
+    "# unless the storage says otherwise: pvesm set STORAGE --max-protected-backups N",
+)
 
 
 def _role(name: str, needs: Iterable[Privilege], release: Release) -> str:

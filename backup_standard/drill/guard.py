@@ -3,7 +3,7 @@
 A VMID is ours when it is reserved by the inventory, was proven free before, and a claim on it stands in the run's
 ``claims.jsonl``; as soon as the guest shows a configuration, that must carry the drill tag and the run's mark as well.
 The stub that a failed restore leaves has no tag; it counts as ours only while it is empty and a task of ours made it.
-Everything else is refused.
+An archive may be protected, and no longer, while a claim names it. Everything else is refused.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from backup_standard.drill import guestconfig, names, node_commands, placeholder
 from backup_standard.drill.claims import Claim, Claims
@@ -78,11 +79,14 @@ class Guard:
         """The standing claim that makes a VMID ours; Refused when it is not reserved or not claimed."""
         if vmid not in self.ground.reserved:
             raise Refused(f"VMID {vmid} is not reserved for drills (reserved: {self.ground.reserved or 'none'})")
-        standing = self._claims.standing() if self._claims else ()
-        claim = self._adopted.get(vmid) or next((claim for claim in standing if claim.vmid == vmid), None)
+        claim = next((claim for claim in self.standing() if claim.vmid == vmid), None)
         if claim is None:
             raise Refused(f"VMID {vmid} is reserved, but no claim on it stands in this run")
         return claim
+
+    def standing(self) -> tuple[Claim, ...]:
+        """The claims that this run may act for: those it took over, and its own."""
+        return (*self._adopted.values(), *(self._claims.standing() if self._claims else ()))
 
     def owned(self, node: str, vmid: int, *, kind: str = "qemu", stub_allowed: bool = False) -> Claim:
         """The claim on a guest whose configuration proves that it is ours; Refused otherwise."""
@@ -225,6 +229,17 @@ def _task(guard: Guard, where: Mapping[str, str], _params: Params) -> None:
         raise Refused(f"task {where['upid']} was not started by this run")
 
 
+def _protection(guard: Guard, where: Mapping[str, str], params: Params) -> None:
+    _only(params, frozenset({"protected"}), "a drill")
+    volid = unquote(where["volume"])
+    claim = next((one for one in guard.standing() if one.protects == volid and one.node == where["node"]), None)
+    if claim is None or volid.partition(":")[0] != where["storage"]:
+        raise Refused(f"archive {volid} is not the one that this run protects")
+    guard.claim_on(claim.vmid)
+    if str(params.get("protected")) not in {"0", "1"}:
+        raise Refused(f"an archive is protected or not; {params.get('protected')!r} is neither")
+
+
 def _only(params: Params, allowed: frozenset[str], what: str, *, cards: bool = False) -> None:
     extra = {key for key in params if key not in allowed and not (cards and re.fullmatch(r"net\d+", key))}
     if extra:
@@ -260,6 +275,7 @@ TABLE: tuple[Row, ...] = (
     _row("POST", f"{_GUEST}/status/stop", _end),
     _row("DELETE", _GUEST, _end),
     _row("DELETE", "/nodes/{node}/tasks/{upid}", _task),
+    _row("PUT", "/nodes/{node}/storage/{storage}/content/{volume}", _protection),
 )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from backup_standard.drill import protection
 from backup_standard.drill.choices import Choices
 from backup_standard.drill.claims import Claim
 from backup_standard.drill.course import Course
 from backup_standard.drill.record import DrillRecord, Outcome
+from backup_standard.errors import OperatorError
 
 INTERRUPTED = "interrupted: "
 """How the message of a step begins that somebody broke off."""
@@ -21,15 +23,23 @@ def is_wanted(choices: Choices, record: DrillRecord) -> bool:
 
 
 def keep(course: Course, standing: Sequence[Claim]) -> str:
-    """Note that the copies are kept, and say so, with the commands to reach and to remove them."""
+    """Note that the copies are kept, and say so, with the commands to reach and to remove them.
+
+    Their archive is no longer needed: its protection is taken back.
+    """
+    problems: list[str] = []
     for claim in standing:
         course.tools.claims.keep(claim.vmid)
+        try:
+            protection.lift(course.tools.api, course.tools.claims, claim)
+        except OperatorError as problem:
+            problems.append(f"; the archive is still protected: {problem.said}")
     course.record.kept = True
     kept = ", ".join(str(claim.vmid) for claim in standing)
     text = (
         f"kept, not cleaned (--keep-restored=failed): VMID {kept} on {course.plan.node}; "
         f"to reach it, on {course.plan.node}: {'; '.join(ways_in(course))}; "
-        "to remove it: backup-standard reap --inventory FILE --yes"
+        f"to remove it: backup-standard reap --inventory FILE --yes{''.join(problems)}"
     )
     course.say("kept", text)
     return text

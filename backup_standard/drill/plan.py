@@ -25,7 +25,10 @@ ASSUMED_CHECKS = dt.timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class DrillPlan:
-    """One drill as planned. ``refusal`` is not empty when it cannot be done, and says why."""
+    """One drill as planned. ``refusal`` is not empty when it cannot be done, and says why.
+
+    ``protect``: the archive is to be protected from pruning meanwhile.
+    """
 
     vmid: int
     name: str
@@ -48,6 +51,7 @@ class DrillPlan:
     point: str = NEWEST
     is_newest: bool = True
     memory_bytes: int = 0
+    protect: bool = False
 
     @property
     def volid(self) -> str:
@@ -149,7 +153,7 @@ def _drill(
         storage=ground.storage, bridge=ground.bridge, pool=ground.pool, settings=section.drill, rto=section.rto,
         rpo=section.rpo or inventory.policy.rpo,
         template=guest.template, clone_vmid=clone, refusal=refusal, point=choices.said(), is_newest=archive == newest,
-        memory_bytes=guestconfig.memory_bytes(guest.config),
+        memory_bytes=guestconfig.memory_bytes(guest.config), protect=ground.protect_archive,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from backup_standard.collect import window
-from backup_standard.drill import assembly, memory, node_commands, preflight, rights, speed
+from backup_standard.drill import assembly, memory, node_commands, preflight, protection, rights, speed
 from backup_standard.drill import restore as restoring
 from backup_standard.drill.choices import Choices
 from backup_standard.drill.claims import standing_under
@@ -72,6 +72,9 @@ def _one(
     say(f"drill  {drill}")
     size = say_size(drill.archive.size) if drill.archive and drill.archive.size else "size unknown"
     say(f"    archive   {drill.archive.volid if drill.archive else 'none'} ({size}; {drill.point})")
+    if drill.protect:
+        said = protection.BEFORE if drill.archive and drill.archive.protected else protection.MEANWHILE
+        say(f"    protects  the archive: {said}")
     say(f"    space     {say_size(drill.disk_bytes)} of disks on {drill.storage}")
     say(f"    memory    {say_size(drill.memory_bytes)} on {drill.node}")
     shell = shell_of(drill.node)

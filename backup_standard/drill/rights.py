@@ -60,10 +60,11 @@ def needed(plan: DrillPlan, archived: Mapping[str, str], decided: Neutralised, r
     """Every privilege that this drill will be asked for."""
     copy = f"/pool/{plan.pool}" if plan.pool else f"/vms/{plan.temporary_vmid}"
     yield Need("/", "Sys.Audit", "to see tasks, high availability and the node's bridges")
-    yield Need(f"/vms/{plan.vmid}", "VM.Backup", "to read the guest's archives")
+    reading = "read and protect" if plan.protect else "read"
+    yield Need(f"/vms/{plan.vmid}", "VM.Backup", f"to {reading} the guest's archives")
     yield Need(f"/vms/{plan.vmid}", "VM.Audit", "to show that the guest stays as it was")
     if plan.archive:
-        yield Need(f"/storage/{plan.archive.storage}", "Datastore.AllocateSpace", "to read archives")
+        yield Need(f"/storage/{plan.archive.storage}", "Datastore.AllocateSpace", f"to {reading} archives")
     yield Need(f"/storage/{plan.storage}", "Datastore.AllocateSpace", "to make the copy's disks")
     yield Need(f"/storage/{plan.storage}", "Datastore.Audit", "to see its free space and what is left on it")
     if release >= _SDN:

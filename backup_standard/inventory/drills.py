@@ -85,6 +85,9 @@ class DrillSection(Strict):
     vmids: Annotated[str, AfterValidator(_vmid_range)]
     pool: str | None = Field(default=None, description="resource pool that temporary guests are put in")
     gateway: bool = Field(default=True, description="false: drill through the guest agent alone")
+    protect_archive: bool = Field(
+        default=False, description="protect the archive from pruning while its drill runs; it is unprotected afterwards"
+    )
     restores_at_once: int = Field(default=1, ge=1, description="how many restores may go onto the storage at once")
 
     def reserved(self) -> range:

@@ -193,6 +193,8 @@ def on_a_site(folder: Path, facts: Facts, *, api_timeout: str = "30s") -> Iterat
         with labsite.running(folder / "backup-standard-lab", now=NOON) as lab:
             file = write_inventory(folder / "lab.yaml", lab)
             text = file.read_text(encoding="utf-8").replace("boot_timeout: 10s", f"boot_timeout: {PATIENCE}")
+            text = text.replace("\ndrill: {", "\ndrill: {protect_archive: true, ")
+            assert "protect_archive" in text
             file.write_text(text.replace("api:\n", f"api:\n  timeout: {api_timeout}\n"), encoding="utf-8")
             ground = Ground(lab, load(file).inventory, facts, folder / "reports/lab")
             lab.site.patience.header = 0.05

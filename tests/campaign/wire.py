@@ -21,7 +21,9 @@ from lab.scripted_ssh import _finish
 from tests.labsite import LabSite
 
 DRILL_TOKEN = "drill@pve!suite"
-LOOKS = re.compile(r"GET |audit: |ip -o |ip -j |ip netns list|bridge |cat |stat |pvesm list |findmnt|ip netns exec \S+ socat")
+LOOKS = re.compile(
+    r"GET |audit: |ip -o |ip -j |ip netns list|bridge |cat |stat |pvesm list |findmnt|ip netns exec \S+ socat"
+)
 """What changes nothing on the site: reads of the API, and the node commands that look."""
 
 
@@ -114,9 +116,12 @@ class Wire:
 
 def _text(request: Request) -> str:
     restores = {"archive", "ostemplate"} & set(request.params)
+    protecting = {"1": " (protect)", "0": " (unprotect)"}.get(str(request.params.get("protected", "")), "")
     command = " ".join(request.params.get("command", ()) if request.path.endswith("/agent/exec") else ())
     reader = "" if DRILL_TOKEN in request.authorization else "audit: "
-    return f"{reader}{request.method} {_plain(request.path)}{' (restore)' if restores else ''} {command}".rstrip()
+    return (
+        f"{reader}{request.method} {_plain(request.path)}{' (restore)' if restores else protecting} {command}".rstrip()
+    )
 
 
 def _plain(path: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backup_standard.drill import configuration, guestconfig, names, preflight, production, rights
+from backup_standard.drill import configuration, guestconfig, names, preflight, production, protection, rights
 from backup_standard.drill import restore as restoring
 from backup_standard.drill.course import RESTORE_TIMEOUT, Course, Observed, Wrong
 from backup_standard.errors import OperatorError
@@ -29,7 +29,9 @@ def _restore(course: Course) -> Observed:
     decided = restoring.decide(course.archived, plan, tools.run)
     record.neutralised = [*map(str, decided.changes), *(f"kept: {text}" for text in decided.kept)]
     rights.require(tools.api, plan, course.archived, decided)
-    tools.claims.claim(plan.temporary_vmid, source=plan.vmid, node=plan.node, kind=plan.kind)
+    claim = tools.claims.claim(plan.temporary_vmid, source=plan.vmid, node=plan.node, kind=plan.kind)
+    if plan.protect:
+        seen["archive_protected"] = protection.protect(tools.api, tools.claims, claim, plan.volid)
     with course.phase("restore") as phase:
         course.restored = done = restoring.restore(
             tools.api, tools.claims, plan, decided, timeout=RESTORE_TIMEOUT,

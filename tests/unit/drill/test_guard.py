@@ -136,7 +136,6 @@ def test_the_stub_of_our_own_failed_restore_may_be_stopped_and_deleted_and_nothi
     ("method", "path", "params"),
     [
         ("POST", "/nodes/pve1/vzdump", {"vmid": 201}),
-        ("PUT", "/nodes/pve1/storage/backup-hdd/content/x", {"protected": 1}),
         ("DELETE", "/nodes/pve1/storage/backup-hdd/content/x", {}),
         ("POST", f"{GUEST}/status/shutdown", {}),
         ("POST", f"{GUEST}/config", {"name": "x"}),
