@@ -110,7 +110,12 @@ def _is_scheduled(task: Task, job: JobOnNode, vmid: int) -> bool:
     if not log.command:
         return bool(task.status and task.endtime)
     ours = vmid in log.vmids or not log.vmids
-    return log.quiet and ours and log.option("storage") in {None, job.storage}
+    return (log.quiet or _is_loud(job)) and ours and log.option("storage") in {None, job.storage}
+
+
+def _is_loud(job: JobOnNode) -> bool:
+    """Whether it is a line of vzdump.cron that was written by hand and is not quiet; all other scheduled runs are."""
+    return job.job.by_cron and job.job.raw.get("quiet") != "1"
 
 
 def _judge(job: JobOnNode, vmid: int, moment: int, task: Task | None) -> LastRun:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,7 @@ STUCK_AFTER = 600
 """Seconds after which a job that is marked as started must have a task, and one whose task ended be marked so."""
 _STARTTIME = 4
 """The field of a UPID that holds the start, in hexadecimal (upstream: PVE/UPID.pm)."""
+_FIRST_SCHEDULER = (7, 1)
 STATES = "/var/lib/pve-manager/jobs"
 
 
@@ -53,8 +55,20 @@ class Node:
 
     @property
     def scheduler(self) -> Mapping[str, str]:
-        """The state of the unit pvescheduler."""
-        return known(self.system.scheduler)
+        """The state of the unit pvescheduler. Unknown before release 7.1, which had none."""
+        state, release = known(self.system.scheduler), re.match(r"(\d+)\.(\d+)", self._release)
+        if release and (int(release[1]), int(release[2])) < _FIRST_SCHEDULER:
+            raise Unknown(
+                f"the scheduler of {self}",
+                reason=f"Proxmox VE {release[0]} has no pvescheduler: cron runs its jobs, and was not looked at",
+                need="Proxmox VE 7.1 or later",
+            )
+        return state
+
+    @property
+    def _release(self) -> str:
+        seen = self.facts.nodes.get(self.name)
+        return seen.version if isinstance(seen, SeenNode) and seen.version else self.facts.release
 
     @property
     def scheduler_runs(self) -> bool:

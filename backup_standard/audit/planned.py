@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import islice, takewhile
 from zoneinfo import ZoneInfo
@@ -70,10 +70,17 @@ def plan(jobs: Sequence[BackupJob], now: int, zone: ZoneInfo) -> NightPlan:
     ahead = nights.coming(now, zone)
     covered: set[dt.date] = set()
     for job in jobs:
-        covered |= nights_with_a_run(job, now, zone)
+        own = nights_with_a_run(job, now, zone)
+        covered |= own | (_made_up_for(own, ahead, zone) if job.by_cron else set())
     missing = [night for night in ahead if night not in covered]
     skipped = tuple(night for night in missing if nights.loses_an_hour(night, zone) and _stands_alone(night, missing))
     return NightPlan(len(ahead), tuple(night for night in missing if night not in skipped), skipped)
+
+
+def _made_up_for(own: Collection[dt.date], ahead: Sequence[dt.date], zone: ZoneInfo) -> set[dt.date]:
+    """Nights whose hour summer time takes away: cron runs what was due in it right afterwards (Debian: cron(8))."""
+    lost = (night for night in ahead if night not in own and nights.loses_an_hour(night, zone))
+    return {night for night in lost if all(night + dt.timedelta(days=step) in own for step in (-1, 1))}
 
 
 def _stands_alone(night: dt.date, missing: Sequence[dt.date]) -> bool:

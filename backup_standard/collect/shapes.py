@@ -95,11 +95,11 @@ def job(raw: Json, included: Json) -> BackupJob:
     return BackupJob(
         id=identifier(raw["id"]),
         enabled=truth(raw.get("enabled", 1)),
-        schedule=scalar(raw.get("schedule", "")),
+        schedule=_schedule(raw),
         storage=raw.get("storage"),
         mode=scalar(raw.get("mode", "snapshot")),
         compress=None if raw.get("compress") is None else scalar(raw["compress"]),
-        prune=keeps(raw.get("prune-backups"), raw.get("maxfiles")),
+        prune=keeps(raw.get("prune-backups")),
         remove=None if raw.get("remove") is None else truth(raw["remove"]),
         node=raw.get("node"),
         selection=_selection(raw),
@@ -108,6 +108,17 @@ def job(raw: Json, included: Json) -> BackupJob:
         ghosts=ghosts,
         raw=texts(raw),
     )
+
+
+_WEEK = "mon,tue,wed,thu,fri,sat,sun"
+
+
+def _schedule(raw: Json) -> str:
+    """When it runs; before 7.1 ``starttime`` and ``dow`` said so (upstream: PVE/API2/Backup.pm, which joins them)."""
+    if "schedule" in raw or not raw.get("starttime"):
+        return scalar(raw.get("schedule", ""))
+    start, days = scalar(raw["starttime"]), ",".join(words(raw.get("dow")))
+    return start if days in {"", _WEEK} else f"{days} {start}"
 
 
 def _selection(raw: Json) -> str:

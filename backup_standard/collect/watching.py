@@ -22,7 +22,7 @@ from backup_standard.model.watching import JournalLine, NotificationMatcher, Not
 
 _ONLY_OWN = "not seeing messages"
 """What journalctl says to an account that may not read the system's journal, and goes on as if nothing were there."""
-_UNITS = ("pvescheduler", "pvedaemon")
+_UNITS = ("pvescheduler", "pvedaemon", "cron")
 _PAGE, _PAGES = 5000, 20
 _LINE = re.compile(r"(\w{3} +\d+ [\d:]{8}) \S+ ([\w.-]+)(?:\[\d+\])?: (.*)")
 
@@ -52,7 +52,10 @@ def _lines(text: str) -> Iterator[JournalLine]:
 
 
 def ask_journal(reader: Reader, node: Node, since: int) -> tuple[JournalLine, ...] | Gap:
-    """The same through the API, for a node without SSH; runs by ``vzdump`` on its command line are not among them."""
+    """The same through the API, for a node without SSH; runs by ``vzdump`` on its command line are not among them.
+
+    Those of cron are: sites from before 7.1 may still have jobs in vzdump.cron.
+    """
 
     def read() -> tuple[JournalLine, ...]:
         return tuple(line for unit in _UNITS for line in _syslog(reader, node, unit, since))

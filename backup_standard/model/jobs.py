@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -40,6 +41,11 @@ class BackupJob:
     runs: tuple[int, ...] = ()
     runs_source: str = ""
     raw: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def by_cron(self) -> bool:
+        """Whether it stands in vzdump.cron: its id is a SHA-1 and a number (upstream: PVE/VZDump/Common.pm)."""
+        return bool(re.fullmatch(r"[0-9a-f]{40}:\d+", self.id))
 
     def __str__(self) -> str:
         return f"job {self.id}"

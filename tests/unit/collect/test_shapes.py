@@ -26,6 +26,27 @@ def test_retention_comes_as_object_string_or_maxfiles(raw: Any, maxfiles: Any, k
     assert shapes.keeps(raw, maxfiles) == keeps
 
 
+@pytest.mark.parametrize(
+    ("raw", "schedule"),
+    [
+        ({"schedule": "mon 03:00", "starttime": "02:00", "dow": "tue"}, "mon 03:00"),
+        ({"starttime": "02:00"}, "02:00"),
+        ({"starttime": "2:0", "dow": "mon,tue,wed,thu,fri,sat,sun"}, "2:0"),
+        ({"starttime": "02:00", "dow": "mon,wed"}, "mon,wed 02:00"),
+        ({"starttime": "01:15", "dow": "sat sun"}, "sat,sun 01:15"),
+        ({"dow": "mon"}, ""),
+        ({}, ""),
+    ],
+)
+def test_before_7_1_a_job_has_a_start_time_and_days(raw: dict[str, str], schedule: str) -> None:
+    assert shapes.job({"id": "a" * 40 + ":1", **raw}, {}).schedule == schedule
+
+
+def test_what_maxfiles_of_a_job_means_depends_on_the_release_and_is_left_to_the_rules() -> None:
+    job = shapes.job({"id": "j", "maxfiles": "7"}, {})
+    assert (job.prune, job.raw["maxfiles"]) == (None, "7")
+
+
 def test_a_job_of_a_list_of_guests() -> None:
     raw = {
         "next-run": 1795485600, "enabled": 1, "compress": "zstd", "storage": "backup-hdd", "vmid": "100,210",

@@ -78,12 +78,14 @@ def test_errors_by_the_api_have_no_year() -> None:
             "Jan  1 02:00:03 pve1 pvescheduler[12]: INFO: x",
         ],
         "pvedaemon": [f"Jan  2 08:00:00 pve1 pvedaemon[9]: {FAILED}", "no line"],
+        "cron": [f"Jan  2 02:00:00 pve1 vzdump[7]: {FAILED}", "Jan  2 02:00:00 pve1 CRON[6]: (root) CMD (vzdump 210)"],
     }
     answers = {"/nodes/pve1/syslog": lambda asked: [{"n": 1, "t": text} for text in lines[asked["service"]]]}
     node = Node("pve1", online=True, timezone="Europe/Berlin", now=int(now.timestamp()))
     assert ask_journal(reader(answers), node, int(now.timestamp()) - 9 * 86400) == (
         JournalLine(int(dt.datetime(2026, 12, 31, 2, 0, 3, tzinfo=zone).timestamp()), "pvescheduler", FAILED),
         JournalLine(int(dt.datetime(2027, 1, 2, 8, 0, 0, tzinfo=zone).timestamp()), "pvedaemon", FAILED),
+        JournalLine(int(dt.datetime(2027, 1, 2, 2, 0, 0, tzinfo=zone).timestamp()), "vzdump", FAILED),
     )
 
 
@@ -92,7 +94,7 @@ def test_a_long_journal_is_read_page_by_page() -> None:
     answers = {"/nodes/pve1/syslog": lambda asked: [{"t": text}] * (5000 if not asked["start"] else 1)}
     found = ask_journal(reader(answers), Node("pve1", online=True, now=1_800_000_000), 1_799_000_000)
     assert not isinstance(found, Gap)
-    assert len(found) == 2 * 5001
+    assert len(found) == 3 * 5001
 
 
 def test_notification_settings() -> None:
