@@ -72,8 +72,11 @@ class Guard:
         vmids = node_commands.vmids_of(argv)
         if not vmids:
             raise Refused(f"the command {' '.join(argv)!r} is not among those a drill may run on a node")
-        for vmid in sorted(vmids):
-            self.claim_on(vmid)
+        claims = [self.claim_on(vmid) for vmid in sorted(vmids)]
+        volid = node_commands.freed(argv)
+        known = [volid for claim in claims for volid in claim.volids]
+        if volid and volid not in known and volid.partition(":")[0] != self.ground.storage:
+            raise Refused(f"volume {volid} is not on storage {self.ground.storage}, where copies are restored to")
 
     def claim_on(self, vmid: int) -> Claim:
         """The standing claim that makes a VMID ours; Refused when it is not reserved or not claimed."""

@@ -1,7 +1,8 @@
 """Every command that a drill runs as root on a node, in one table.
 
-They make a guest's gateway, lead into a container, and release the lock that a vanished restore left. Nothing else may
-be run through the guard; what only looks (``ip -j …``) goes over the node's Host directly.
+They make a guest's gateway, lead into a container, release the lock that a vanished restore left, and free a disk that
+a destroy left behind. Nothing else may be run through the guard; what only looks (``ip -j …``, ``pvesm list …``) goes
+over the node's Host directly.
 """
 
 from __future__ import annotations
@@ -55,9 +56,27 @@ def cards(vmid: int) -> Argv:
     return ("lxc-attach", "-n", str(vmid), "-s", "NETWORK", "--", "ip", "-j", "addr")
 
 
+def connect(vmid: int, address: str, port: int) -> Argv:
+    """Open a TCP connection in a temporary container's network, and end it: by the node's own program, as above."""
+    plain = ipaddress.ip_address(address)
+    target = f"[{plain}]" if plain.version == 6 else str(plain)  # noqa: PLR2004 - the version's number
+    ends = ("OPEN:/dev/null", f"TCP:{target}:{int(port)},connect-timeout=3")
+    return ("lxc-attach", "-n", str(vmid), "-s", "NETWORK", "--", "socat", "-u", *ends)
+
+
 def unlock(vmid: int, kind: str = "qemu") -> Argv:
     """Take the lock out of a temporary guest's configuration, which no token may (upstream: PVE/CLI/qm.pm unlock)."""
     return ("pct" if kind == "lxc" else "qm", "unlock", str(vmid))
+
+
+def free(volid: str) -> Argv:
+    """Remove a volume of a temporary VMID that outlived its guest, which no token may (upstream: PVE/CLI/pvesm.pm)."""
+    return ("pvesm", "free", volid)
+
+
+def freed(argv: Sequence[str]) -> str:
+    """The volume that a command removes; "" for any other command."""
+    return argv[2] if tuple(argv[:2]) == ("pvesm", "free") else ""
 
 
 def remove_gateway(vmid: int) -> tuple[Argv, ...]:
@@ -78,6 +97,7 @@ def ping(vmid: int, address: str) -> Argv:
 _ENTERING = 4
 """Words before the command that is run inside a container."""
 _CARD = re.escape(names.GATEWAY_SIDE)
+_IN_NETWORK = r"lxc-attach -n (?P<v>\d+) -s NETWORK --"
 _SHAPES = tuple(
     re.compile(shape)
     for shape in (
@@ -92,7 +112,9 @@ _SHAPES = tuple(
         r"ip link set dev (?:tap|veth)(?P<v>\d+)i\d+ master db(?P<onto>\d+)",
         r"ip link del dev (?:db|dg)(?P<v>\d+)",
         r"(?:qm|pct) unlock (?P<v>\d+)",
-        r"lxc-attach -n (?P<v>\d+) -s NETWORK -- ip -j addr",
+        r"pvesm free [A-Za-z][\w.-]*:(?:(?P<v>\d+)/)?(?:vm|base|basevol|subvol)-(?P<w>\d+)-[A-Za-z0-9][\w.-]*",
+        rf"{_IN_NETWORK} ip -j addr",
+        rf"{_IN_NETWORK} socat -u OPEN:/dev/null TCP:\[?(?P<address>[0-9a-f.:]+?)\]?:\d{{1,5}},connect-timeout=3",
         r"ip netns exec drill(?P<v>\d+) ping -c 1 -W 2 -n (?P<address>\S+)",
     )
 )
@@ -108,7 +130,8 @@ def vmids_of(argv: Sequence[str]) -> frozenset[int]:
     for shape in _SHAPES:
         match = shape.fullmatch(" ".join(argv))
         if match and _addresses_are_addresses(match):
-            return frozenset({int(match["v"]), int(match.groupdict().get("onto") or match["v"])})
+            named = match.groupdict()
+            return frozenset(int(named[group]) for group in ("v", "w", "onto") if named.get(group))
     return frozenset()
 
 

@@ -15,15 +15,16 @@ from backup_standard.errors import ApiError, MissingPrivilege, OperatorError
 
 @dataclass(frozen=True)
 class Remains:
-    """What is left of a temporary guest; false when all of it is gone. ``proof``: how that was seen, volume by volume.
+    """What is left of a temporary guest; false when all of it is gone. ``proof``: how that was seen.
 
-    ``problem`` is what went wrong at the clean-up.
+    ``problem`` is what went wrong at the clean-up, ``volids`` are the volumes that are still there.
     """
 
     vmid: int
     left: tuple[str, ...]
     problem: str = ""
     proof: tuple[str, ...] = ()
+    volids: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.left)
@@ -44,22 +45,23 @@ class Search:
         """Everything of a claim that is still there. Never raises for what cannot be seen: it is named."""
         left: list[str] = []
         proof: list[str] = []
+        volids: list[str] = []
         places: tuple[Callable[[Claim], Iterator[str]], ...] = (
-            self._guest, lambda one: self._volumes(one, proof), self._firewall, self._node, self._archive,
+            self._guest, lambda one: self._volumes(one, proof, volids), self._firewall, self._node, self._archive,
         )  # fmt: skip
         for place in places:
             try:
                 left += place(claim)
             except (OperatorError, waiting.NotReady) as problem:
                 left.append(f"whether anything is left could not be seen: {problem}")
-        return Remains(claim.vmid, tuple(dict.fromkeys(left)), proof=tuple(proof))
+        return Remains(claim.vmid, tuple(dict.fromkeys(left)), proof=tuple(proof), volids=tuple(volids))
 
     def _guest(self, claim: Claim) -> Iterator[str]:
         yield from preflight.taken(self.api, claim.vmid)
         yield from preflight.references(self.api, claim.vmid)
         yield from _job_references(self.api, claim.vmid)
 
-    def _volumes(self, claim: Claim, proof: list[str]) -> Iterator[str]:
+    def _volumes(self, claim: Claim, proof: list[str], volids: list[str]) -> Iterator[str]:
         destroys = tasklogs.destroys(tasklogs.since(self.api, claim))
         kept: dict[str, str] = {}
         for upid in destroys:
@@ -67,6 +69,7 @@ class Search:
         held = {volumes.storage_of(volid) for volid in (*claim.volids, *kept) if ":" in volid}
         sight = volumes.look(self.api, claim.node, claim.vmid, held={self.storage, *held}, shell=self.shell)
         proof += sight.said()
+        volids += sight.found
         for volid in sight.found:
             whys = [line for name, line in kept.items() if tasklogs.is_named(volid, name)]
             yield f"volume {volid}" + (f" ({whys[0]}; on the node: pvesm free {volid})" if whys else "")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from backup_standard import waiting
-from backup_standard.drill import gateway, names, node_commands, protection
+from backup_standard.drill import gateway, names, node_commands, preflight, protection
 from backup_standard.drill.claims import Claim, Claims
 from backup_standard.drill.guard import Guard, is_ours, try_config
 from backup_standard.drill.ports import Reader, Shell, Writer
@@ -40,7 +40,11 @@ def tear_down(api: Writer, guard: Guard, claims: Claims, claim: Claim, shell: Sh
             step()
         except (OperatorError, waiting.NotReady) as problem:
             problems.append(str(problem))
-    found = Search(api, shell, guard.ground.storage).of(claim)
+    search = Search(api, shell, guard.ground.storage)
+    found = search.of(claim)
+    if found.volids and shell is not None:
+        problems += _free(api, guard, claim, found.volids, shell)
+        found = search.of(claim)
     return replace(found, problem="; ".join(problems)) if found else found
 
 
@@ -55,6 +59,23 @@ def tear_down_all(
             claims.release(claim.vmid)
         torn.append(remains)
     return torn
+
+
+def _free(api: Reader, guard: Guard, claim: Claim, volids: Sequence[str], shell: Shell) -> list[str]:
+    """Remove volumes that outlived their guest, as root on the node; returns what is against it."""
+    problems: list[str] = []
+    try:
+        if any(preflight.taken(api, claim.vmid)):
+            return []
+        for volid in volids:
+            argv = node_commands.free(volid)
+            guard.permit_command(argv)
+            ran = shell(argv)
+            if ran.rc != 0:
+                problems.append(f"{' '.join(argv)} failed on the node: {(ran.stderr or ran.stdout).strip()}")
+    except OperatorError as problem:
+        problems.append(str(problem))
+    return problems
 
 
 def _remove_gateway(claim: Claim, guard: Guard, shell: Shell | None) -> None:

@@ -1,10 +1,10 @@
-"""What root may do on the node and no API token: ``qm unlock``, ``pct unlock``, ``pvesm list`` of everything."""
+"""What root may do on the node and no API token: ``qm unlock``, ``pct unlock``, ``pvesm`` with every volume."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from lab.hypervisor import CommandResult
+from lab.hypervisor import CommandResult, HypervisorError
 from lab.pve import archives, storages, volumes
 from lab.pve.call import ApiError
 from lab.pve.guestlocks import clear_lock
@@ -17,7 +17,7 @@ _NO = 255
 
 def add_to(programs: dict[str, Program], site: Site) -> None:
     """Give a node ``qm`` and ``pvesm``, and its ``pct`` the command of ``qm``."""
-    programs["pvesm"] = _listing(site)
+    programs["pvesm"] = _storage_tool(site)
     programs["qm"] = _unlocking(site, "qemu", _nothing_else("qm"))
     programs["pct"] = _unlocking(site, "lxc", programs.get("pct", _nothing_else("pct")))
 
@@ -43,17 +43,21 @@ def _unlocking(site: Site, kind: Kind, otherwise: Callable[[Context, list[str]],
     return program
 
 
-def _listing(site: Site) -> Program:
-    """``pvesm list STORAGE --vmid VMID`` (upstream: PVE/CLI/pvesm.pm; its columns were not recorded)."""
+def _storage_tool(site: Site) -> Program:
+    """``pvesm list STORAGE --vmid VMID`` and ``pvesm free VOLUME`` (upstream: PVE/CLI/pvesm.pm; not recorded)."""
 
     def program(_context: Context, arguments: list[str]) -> CommandResult:
-        match arguments:
-            case ["list", storage, "--vmid", vmid] if vmid.isdecimal():
-                try:
+        try:
+            match arguments:
+                case ["list", storage, "--vmid", vmid] if vmid.isdecimal():
                     storages.activate(site, storage)
-                except ApiError as error:
-                    return fail(_NO, error.text)
-                return ok("".join(f"{line}\n" for line in _lines(site, storage, int(vmid))))
+                    return ok("".join(f"{line}\n" for line in _lines(site, storage, int(vmid))))
+                case ["free", volid]:
+                    storages.activate(site, volumes.storage_of(volid))
+                    site.hypervisor.free(volid)
+                    return ok(f"Removed volume '{volid}'\n")
+        except (ApiError, HypervisorError) as error:
+            return fail(_NO, getattr(error, "text", str(error)))
         raise not_scripted(["pvesm", *arguments])
 
     return program

@@ -158,8 +158,31 @@ def test_a_disk_that_proxmox_left_behind_fails_the_teardown_and_stays_claimed(gr
     assert [claim.vmid for claim in drill.tools.claims.standing()] == [211]
 
 
+def test_a_disk_that_the_destroy_left_is_freed_by_root_once_its_storage_is_back(ground: Ground) -> None:
+    with ground.drill(210) as drill:
+        assert drill.step("restore").ok
+        storage = ground.lab.site.storages["vmdata"]
+        ground.lab.site.storages["vmdata"] = dict(storage) | {"disable": 1}
+        assert not drill.step(TEARDOWN).ok
+        assert 211 not in ground.lab.site.guests
+        ground.lab.site.storages["vmdata"] = storage
+    assert not ground.nothing_left
+    reap.sweep(ground.inventory, ground.reports, do_it=True, say=lambda _text: None, own_run="run-1")
+    assert ground.nothing_left, ground.left_behind
+    assert drill.tools.claims.standing() == ()
+
+
+def test_a_volume_is_never_freed_while_a_guest_has_the_vmid(ground: Ground) -> None:
+    with ground.drill(210) as drill:
+        assert drill.step("restore").ok
+        config = ground.lab.site.guest(211).config
+        config |= {"tags": "theirs", "description": "theirs"}
+        assert "volume vmdata:vm-211-disk-0" in drill.step(TEARDOWN).message
+    assert DISK in ground.lab.hypervisor.volumes()
+
+
 @pytest.mark.usefixtures("dead_owner")
-def test_reap_goes_on_naming_it_until_it_is_gone(ground: Ground) -> None:
+def test_reap_goes_on_naming_it_until_it_can_be_removed(ground: Ground) -> None:
     with stuck(ground):
         pass
     parser = argparse.ArgumentParser()
@@ -173,9 +196,11 @@ def test_reap_goes_on_naming_it_until_it_is_gone(ground: Ground) -> None:
     assert run("--dry-run") == reap.LEFTOVERS
     assert f"volume {DISK}" in said[-1]
     assert run("--yes") == reap.LEFTOVERS
+    assert f"pvesm free {DISK} failed on the node: Logical volume vmdata/vm-211-disk-0 in use." in said[-1]
     ground.lab.hypervisor.faults.stuck_volumes.clear()
-    ground.lab.hypervisor.free(DISK)
+    assert run("--dry-run") == reap.LEFTOVERS
     assert run("--yes") == 0
+    assert said[-1].startswith("gone: VMID 211")
     assert ground.nothing_left, ground.left_behind
 
 
