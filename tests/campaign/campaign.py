@@ -66,6 +66,7 @@ def strike(scene: Scene, fault: Fault, moment: Moment) -> list[str]:
         wrong.append(f"the drill never came there: {[(one.name, one.message) for one in drill.record.steps.values()]}")
     scene.wire.reset()
     scene.end_tasks()
+    scene.mend()
     wrong += [f"left: {left}" for left in scene.sweep(drill.tools.run)]
     scene.lab.hypervisor.capacity = capacity
     drill.tools.close()

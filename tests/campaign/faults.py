@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.pve.dispatch import Answer
-from tests.campaign.scene import COPY, Scene
+from tests.campaign.scene import COPY, DISK, Scene
 from tests.campaign.wire import Ask, Cut, Failed
 
 CarryOut = Callable[[], Any]
@@ -118,6 +118,18 @@ def _full(scene: Scene, carry_out: CarryOut) -> Any:
     return carry_out()
 
 
+def _storage_off(scene: Scene, carry_out: CarryOut) -> Any:
+    """The storage that copies are restored to is switched off until the end of the drill."""
+    scene.switch_storage(on=False)
+    return carry_out()
+
+
+def _disk_stuck(scene: Scene, carry_out: CarryOut) -> Any:
+    """The copy's disk cannot be removed until the end of the drill; the destroy only mentions it in its log."""
+    scene.lab.hypervisor.faults.stuck_volumes.add(DISK)
+    return carry_out()
+
+
 def _damaged(scene: Scene, carry_out: CarryOut) -> Any:
     """The restore fails half-way: its archive can be read no further."""
     scene.restores.breaks = True
@@ -143,6 +155,8 @@ FAULTS = {
         Fault("guest never answers", _silent),
         Fault("guest shuts itself down", _guest_off),
         Fault("storage is full", _full),
+        Fault("storage is switched off", _storage_off),
+        Fault("disk cannot be removed", _disk_stuck),
         Fault("restore fails", _damaged),
     )
 }

@@ -31,6 +31,8 @@ from tests.campaign.wire import Wire
 from tests.drillground import NOON, Ground, write_inventory
 
 GUEST, COPY = 210, 211
+STORAGE = "vmdata"
+DISK = f"{STORAGE}:vm-{COPY}-disk-0"
 PATIENCE = "300s"
 """How long a guest may boot: thirty looks once time flies."""
 _HOLD = 30.0
@@ -103,6 +105,17 @@ class Scene:
         faults = self.lab.hypervisor.faults
         faults.dead_agents.clear()
         faults.boot_seconds.clear()
+        self.mend()
+
+    def switch_storage(self, *, on: bool) -> None:
+        """Switch the storage of guest disks on or off."""
+        section = {key: value for key, value in self.lab.site.storages[STORAGE].items() if key != "disable"}
+        self.lab.site.storages[STORAGE] = section if on else section | {"disable": 1}
+
+    def mend(self) -> None:
+        """What an administrator does about storage faults before the next run."""
+        self.switch_storage(on=True)
+        self.lab.hypervisor.faults.stuck_volumes.clear()
 
     def drill(self) -> Drill:
         """A drill in this process."""
