@@ -57,11 +57,15 @@ class MemoryHypervisor(Storehouse):
         self._pids = itertools.count(5000)
         self._folder: Path | None = None
         self.node.host.programs["pct"] = containers.pct(self.container_exec, self._has_container)
-        self.node.host.programs["lxc-attach"] = containers.attach(self.container_interfaces)
+        self.node.host.programs["lxc-attach"] = containers.attach(self.container_interfaces, self._dial_from)
 
     def _has_container(self, vmid: int) -> bool:
         known = (volid.rpartition(":")[2].split("-")[1:2] == [str(vmid)] for volid in self.disks)
         return self.node.files.exists(f"/etc/pve/lxc/{vmid}.conf") or any(known)
+
+    def _dial_from(self, vmid: int, address: str, port: int) -> None:
+        host = self.guest(vmid).host
+        host.dial(host.context(), address, port)
 
     def meminfo(self) -> str:
         """Nothing of its own: the node shows it."""

@@ -76,6 +76,12 @@ class ContainerShell:
             if card["name"] != "lo"
         }
 
+    def connects(self, address: str, port: int) -> bool:
+        """Whether a TCP connection is accepted in the container's network, opened there by its node."""
+        command = node_commands.connect(self.vmid, address, port)
+        self.guard.permit_command(command)
+        return self.shell(command).rc == 0
+
     def _seen_by_node(self) -> dict[str, dict[str, Any]]:
         command = node_commands.cards(self.vmid)
         self.guard.permit_command(command)

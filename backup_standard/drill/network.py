@@ -15,6 +15,7 @@ from backup_standard.drill.posix import POSIX
 NODE_PORTS = (8006, 22)
 """What a Proxmox node answers on: API and SSH."""
 NO_PING = "not shown: the guest has no ping"
+BY_NODE = "tried by its node, in the guest's network"
 _MOST_NEIGHBOURS = 3
 
 
@@ -109,14 +110,25 @@ class Unreached(NamedTuple):
     untried: list[str]
 
 
-def check_unreachable(run: Run, production: Production, dialect: Dialect = POSIX) -> Unreached:
-    """Try production from inside the guest; NetworkFailed names what answered."""
+Connects = Callable[[str, int], bool]
+"""Whether a TCP connection to an address and port is accepted in the guest's network."""
+
+
+def check_unreachable(
+    run: Run, production: Production, dialect: Dialect = POSIX, *, by_node: Connects | None = None
+) -> Unreached:
+    """Try production from inside the guest; NetworkFailed names what answered.
+
+    ``by_node``: a way to try ports in the guest's network that needs no program of the guest, where there is one.
+    """
     tried, answered, unable = [], [], []
-    for what, argv in _attempts(production, dialect):
-        ran = run(argv)
-        if ran.rc == 0:
+    for what, argv, target in _attempts(production, dialect):
+        rc = run(argv).rc
+        if rc in NOT_FOUND and by_node and target:
+            rc, what = int(not by_node(*target)), f"{what} ({BY_NODE})"  # noqa: PLW2901 - it says how it was tried
+        if rc == 0:
             answered.append(what)
-        elif ran.rc in NOT_FOUND:
+        elif rc in NOT_FOUND:
             unable.append(what)
         else:
             tried.append(what)
@@ -141,9 +153,9 @@ def not_proven(seen: Mapping[str, Any], unreached: Unreached) -> list[str]:
     return gaps
 
 
-def _attempts(production: Production, dialect: Dialect) -> Iterable[tuple[str, Sequence[str]]]:
+def _attempts(production: Production, dialect: Dialect) -> Iterable[tuple[str, Sequence[str], tuple[str, int] | None]]:
     for address in production.node:
         for port in NODE_PORTS:
-            yield f"node {address} port {port}", dialect.connect(address, port)
+            yield f"node {address} port {port}", dialect.connect(address, port), (address, port)
     for address in production.guests:
-        yield f"guest {address}", dialect.ping(address, patience=1)
+        yield f"guest {address}", dialect.ping(address, patience=1), None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from lab.hypervisor import CommandResult, HypervisorError
-from lab.scripted import ip
+from lab.scripted import ip, reach
 from lab.scripted.guest import ScriptedGuest
 from lab.scripted.host import ScriptedHost
 from lab.scripted.image import GuestImage
@@ -80,8 +80,11 @@ def _ip(context: Context, arguments: list[str]) -> CommandResult:
     return ip.PROGRAMS["ip"](context, arguments)
 
 
-def attach(interfaces: Callable[[int], CommandResult]) -> Program:
-    """Return the node's ``lxc-attach``, of which listing the cards of a container's network is scripted."""
+def attach(interfaces: Callable[[int], CommandResult], dial: Callable[[int, str, int], None]) -> Program:
+    """Return the node's ``lxc-attach``, of which a look at a container's network is scripted: its cards, a connection.
+
+    ``dial`` speaks to an address and port from a container's network; OSError when in vain.
+    """
 
     def program(_context: Context, arguments: list[str]) -> CommandResult:
         match arguments:
@@ -89,10 +92,29 @@ def attach(interfaces: Callable[[int], CommandResult]) -> Program:
                 try:
                     return interfaces(int(vmid))
                 except HypervisorError:
-                    return fail(1, f"lxc-attach: {vmid}: attach.c: lxc_attach: 993 Failed to get init pid")
+                    return _not_running(vmid)
+            case ["-n", vmid, "-s", "NETWORK", "--", "socat", "-u", "OPEN:/dev/null", target] if vmid.isdecimal():
+                return _connected(dial, vmid, target)
         raise not_scripted(["lxc-attach", *arguments])
 
     return program
+
+
+def _not_running(vmid: str) -> CommandResult:
+    return fail(1, f"lxc-attach: {vmid}: attach.c: lxc_attach: 993 Failed to get init pid")
+
+
+def _connected(dial: Callable[[int, str, int], None], vmid: str, target: str) -> CommandResult:
+    found = reach.TARGET.match(target)
+    if found is None:
+        raise not_scripted(["socat", target])
+    try:
+        dial(int(vmid), found["six"] or found["four"], int(found["port"]))
+    except HypervisorError:
+        return _not_running(vmid)
+    except OSError as error:
+        return fail(1, f"socat[4242] E {target}: {error.strerror}")
+    return CommandResult(0, "", "")
 
 
 def pct(execute: Execute, exists: Callable[[int], bool]) -> Program:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backup_standard.drill import guestconfig, network
+from backup_standard.drill.container import ContainerShell
 from backup_standard.drill.course import NETWORK_TIMEOUT, Course, Observed
 from backup_standard.errors import Refused
 
@@ -29,12 +30,23 @@ def check_network(course: Course) -> Observed:
             phase.update(network.check_gateway(ping, run, expected, timeout=NETWORK_TIMEOUT, dialect=course.dialect))
         else:
             phase["not_proven"] = "that guest and gateway exchange traffic: there is no drill gateway (--no-gateway)"
-        unreached = network.check_unreachable(run, around, course.dialect)
+        unreached = network.check_unreachable(run, around, course.dialect, by_node=_by_node(course))
         phase["unreachable"] = unreached.tried
         if gateway:
             phase["still_alone"] = gateway.prove_alone(cards_of(course))
         course.record.not_proven += network.not_proven(phase, unreached)
         return dict(phase)
+
+
+def _by_node(course: Course) -> network.Connects | None:
+    """Ports tried by the node in a container's network; None where that does not reach the container's own SSH server.
+
+    The container has let somebody in there, so a way that does not come to it shows nothing of other ports either.
+    """
+    login, inside = course.plan.settings.login, course.agent if course.is_container else None
+    if not isinstance(inside, ContainerShell) or login is None or course.gateway is None or course.session is None:
+        return None
+    return inside.connects if inside.connects(course.gateway.guest_address, login.port) else None
 
 
 def cards_of(course: Course) -> dict[int, dict[str, str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backup_standard.drill import boot, isolation, names
+from backup_standard.drill import boot, isolation, names, network
 from backup_standard.drill.container import IN_CONTAINER, TICKS, ContainerShell
 from backup_standard.drill.engine import Drill
 from backup_standard.drill.guard import Guard
@@ -64,10 +64,32 @@ def test_everything_of_a_container_is_shown_and_nothing_is_left(ground: Ground) 
     assert steps["login"].observed["wrong_credential"] == {"key": "refused", "password": "refused"}
     assert steps["network"].observed["address"] == "eth0 10.0.0.230/24"
     assert "node: db231 joins dg231 and veth231i0, nothing else" in record.isolation["proven"]
-    assert any("no program to try with" in text for text in record.not_proven)
+    assert steps["network"].observed["unreachable"][:2] == [
+        f"node 10.0.0.1 port {port} ({network.BY_NODE})" for port in (8006, 22)
+    ]
+    assert not any("cannot reach" in text for text in record.not_proven)
     assert ground.nothing_left, ground.left_behind
     files = ground.lab.hypervisor.node.files
     assert [name for name, _ in files.children("/var/lib/lxc")] == ["230"]
+
+
+def test_a_node_port_that_answers_in_the_containers_network_fails_it(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ContainerShell, "connects", lambda _self, _address, port: port in {22, 8006})
+    found = run(drill := ground.drill(230))
+    assert (found["login"], found["network"], found["services"]) == ("ok", "failed", "not run")
+    assert drill.record.steps["network"].message == (
+        "production answers the restored guest: "
+        f"node 10.0.0.1 port 8006 ({network.BY_NODE}), node 10.0.0.1 port 22 ({network.BY_NODE})"
+    )
+
+
+def test_a_way_that_does_not_even_reach_the_container_itself_proves_nothing(ground: Ground) -> None:
+    ground.lab.hypervisor.node.host.absent |= {"lxc-attach"}
+    found = run(drill := ground.drill(230))
+    assert found == dict.fromkeys(STEPS, "ok")
+    assert any("node 10.0.0.1 port 8006" in text and "no program" in text for text in drill.record.not_proven)
 
 
 def test_service_tests_get_the_container_over_ssh_and_as_root(ground: Ground) -> None:

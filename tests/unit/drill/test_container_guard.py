@@ -119,6 +119,9 @@ def test_writes_pass_on_our_own_container_alone(claims: Claims, method: str, pat
     [
         node_commands.enter(231, ("cat", "/proc/1/stat", "a b; c")),
         node_commands.move_port(231, 0, "lxc"),
+        node_commands.cards(231),
+        node_commands.connect(231, "10.0.0.1", 8006),
+        node_commands.connect(231, "2001:db8::1", 22),
     ],
 )
 def test_commands_for_a_claimed_container_are_permitted(claims: Claims, argv: tuple[str, ...]) -> None:
@@ -135,6 +138,11 @@ def test_commands_for_a_claimed_container_are_permitted(claims: Claims, argv: tu
         ("pct", "exec", "231", "--keep-env", "--", "id"),
         ("pct", "exec", "2 31", "--", "id"),
         ("pct", "enter", "231"),
+        ("lxc-attach", "-n", "231", "--", "id"),
+        ("lxc-attach", "-n", "231", "-s", "NETWORK", "--", "sh"),
+        (*node_commands.connect(231, "10.0.0.1", 22)[:-1], "TCP:example.org:22,connect-timeout=3"),
+        (*node_commands.connect(231, "10.0.0.1", 22)[:-1], "EXEC:id"),
+        (*node_commands.connect(231, "10.0.0.1", 22)[:-2], "OPEN:/etc/shadow", "TCP:10.0.0.1:22,connect-timeout=3"),
         ("pct", "push", "231", "/etc/shadow", "/x"),
         ("pct", "mount", "231"),
         ("pct", "destroy", "231"),
