@@ -113,3 +113,19 @@ def test_the_example_in_the_readme_runs_as_it_stands(ground: Ground, pytester: p
     assert [(row.rule, str(row.outcome), row.message) for row in found] == [
         ("RST-05", "fail", "the zone of the office is missing")
     ]
+
+
+def test_client_data_is_judged_by_what_is_declared_and_says_what_is_not(
+    ground: Ground, pytester: pytest.Pytester
+) -> None:
+    found = judged(ground, pytester, "-k", "230 and client_data")
+    rows = {row.item.partition("::")[2].partition("[")[0]: row for row in found}
+    assert {name: str(row.outcome) for name, row in rows.items()} == {
+        "test_client_data_can_be_written_where_it_lies": "pass",
+        "test_databases_of_the_client_answer": "not applicable",
+    }
+    assert "guests.230.drill.services, for example - sql:" in rows["test_databases_of_the_client_answer"].message
+    assert {row.subject for row in found} == {"CT 230 (files)"}
+    assert ground.nothing_left, ground.left_behind
+    page = (folder_of(ground) / "report.html").read_text(encoding="utf-8")
+    assert "for example - sql: {client: psql" in page.partition('id="not-applicable"')[2]
