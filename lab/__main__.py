@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="build what is missing, bring the lab up, return when the site answers")
-    up.add_argument("--pve", choices=sorted(VERSIONS), default="9.2", help="answer as this Proxmox VE (default 9.2)")
+    up.add_argument("--pve", choices=sorted(VERSIONS), default="9.2", help="answer as Proxmox VE 9.2 (default) or 8.4")
     up.add_argument("--api-port", type=int, default=API_PORT, metavar="N", help=f"port of the API (default {API_PORT})")
     up.add_argument(
         "--ssh-port", type=int, default=SSH_PORT, metavar="N", help=f"port of the node's SSH (default {SSH_PORT})"

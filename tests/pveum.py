@@ -39,6 +39,8 @@ def _grant(access: Access, path: str, options: list[str]) -> None:
     given = parser.parse_args(options)
     if given.roles not in access.roles:
         raise ValueError(f"no role {given.roles}")
+    if not access.knows_path(path):
+        raise ValueError(f"invalid ACL path '{path}'")
     for who in (given.users, given.tokens):
         access.grant(path, who, given.roles)
 

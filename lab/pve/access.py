@@ -97,6 +97,10 @@ class Access:
             raise ValueError(message)
         self.roles[role] = set(privs)
 
+    def knows_path(self, path: str) -> bool:
+        """Whether rights can be given there: before 8 there was nothing below /mapping (derived: check_path)."""
+        return "Mapping.Audit" in self.privileges or not f"{path}/".startswith("/mapping/")
+
     def grant(self, path: str, who: str, role: str, *, propagate: int = 1, group: bool = False) -> None:
         """Add a line to the access list; ``who`` with "!" is a token."""
         kind = "group" if group else "token" if "!" in who else "user"

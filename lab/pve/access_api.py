@@ -122,6 +122,8 @@ def update_acl(call: Call) -> None:
     names = [
         (name, key == "groups") for key in ("users", "groups", "tokens") for name in split_list(params.get(key, ""))
     ]
+    if not params.get("delete") and not access.knows_path(path):
+        param_error("path", f"invalid ACL path '{params['path']}'")
     if not names:
         param_error("users", "At least one user, group or token is required")
     for role in split_list(params["roles"]):

@@ -10,7 +10,7 @@ import pytest
 from lab.pve.releases import RELEASES
 from lab.pve.schema import FOLDER, load
 from tests import labsite
-from tests.lab_unit.pve.stubs import bare_site, data
+from tests.lab_unit.pve.stubs import ask, bare_site, data
 from tests.labsite import LabSite
 
 
@@ -64,6 +64,14 @@ def test_administrators_may_change_the_access_list() -> None:
     assert "Permissions.Modify" in roles["PVEAdmin"]
     assert "Permissions.Modify" in roles["PVESysAdmin"]
     assert not {"PVEMappingAdmin", "PVEMappingUser", "PVESDNUser"} & roles.keys()
+
+
+def test_rights_cannot_be_given_on_what_is_not_there_yet() -> None:
+    given = {"users": "root@pam", "roles": "PVEAuditor"}
+    refused = ask(bare_site("7.4"), "PUT", "/access/acl", path="/mapping/notifications", **given)
+    assert refused.body == {"data": None, "errors": {"path": "invalid ACL path '/mapping/notifications'"}}
+    for version, path in (("7.4", "/sdn/zones/localnetwork"), ("7.4", "/vms"), ("8.4", "/mapping/notifications")):
+        assert ask(bare_site(version), "PUT", "/access/acl", path=path, **given).status == 200  # type: ignore[arg-type]
 
 
 def test_a_list_arrives_as_a_text_that_nul_separates(lab: LabSite) -> None:
