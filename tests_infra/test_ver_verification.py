@@ -117,8 +117,7 @@ def test_somebody_is_told_when_a_backup_fails(guest: Guest, evidence: Evidence) 
     """Somebody is told when a backup fails.
 
     Rationale: nobody reads logs every morning.
-    Remedy: pvesh set /cluster/backup/{guest.first_job} --notification-mode notification-system
-    pvesh create /cluster/notifications/matchers --name errors --match-severity error --target mail-to-root
+    Remedy: {guest.telling_remedy}
     """
     assert guest.jobs, guest.no_job
     evidence(told_by={job: one.by or "nobody" for job, one in guest.told.items()})

@@ -168,6 +168,11 @@ class Guest(RetainedGuest):
         """The jobs whose failure nobody is told of, in words."""
         return "; ".join(f"job {job}: {one.nobody}" for job, one in self.told.items() if one.nobody)
 
+    @property
+    def telling_remedy(self) -> str:
+        """The commands by which somebody is told."""
+        return told.remedy(self.facts, self.first_job)
+
     @cached_property
     def changes(self) -> changes.Changes:
         """When it was changed, as far as the site remembers."""

@@ -6,6 +6,7 @@ or hands its message to the notification system, whose matchers choose targets. 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,8 +14,8 @@ from backup_standard.errors import Unknown
 from backup_standard.model import Facts, NotificationMatcher, Notifications
 from backup_standard.model.facts import known
 
-_MAIL_ONLY = 7
-"""The last major release without a notification system."""
+_FIRST_NOTIFICATIONS = (8, 1)
+"""The first release with a notification system."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,19 @@ def judge(settings: Mapping[str, str], defaults: Mapping[str, str], facts: Facts
     return _by_site(known(facts.notifications))
 
 
+def remedy(facts: Facts, job: str) -> str:
+    """The commands by which somebody is told: of the notification system, or of mail where there is no other way."""
+    if _has_mail_only(facts):
+        return f"pvesh set /cluster/backup/{job} --mailto root"
+    return (
+        f"pvesh set /cluster/backup/{job} --notification-mode notification-system\n"
+        "pvesh create /cluster/notifications/matchers --name errors --match-severity error --target mail-to-root"
+    )
+
+
 def _has_mail_only(facts: Facts) -> bool:
-    major = facts.release.partition(".")[0]
-    return major.isdigit() and int(major) <= _MAIL_ONLY
+    release = re.match(r"(\d+)\.(\d+)", facts.release)
+    return release is not None and tuple(map(int, release.groups())) < _FIRST_NOTIFICATIONS
 
 
 def _by_site(site: Notifications) -> Told:

@@ -211,9 +211,15 @@ def test_vzdump_conf_may_hold_the_address() -> None:
     assert judged(told, facts).observed["told_by"] == {"nightly-vm210": "mail to root@x"}
 
 
-def test_release_7_has_mail_only() -> None:
-    with pytest.raises(AssertionError, match="no address is set"):
-        judged(told, replace(notifying(DEFAULT), release="7.4-17"))
+@pytest.mark.parametrize("release", ["7.4", "7.4-17", "8.0", "8.0.9"])
+def test_before_8_1_there_is_mail_only(release: str) -> None:
+    silent, gone = notifying(DEFAULT), Gap("who gets notifications", "Method 'GET /x' not implemented")
+    for notifications in (silent.notifications, gone):
+        with pytest.raises(AssertionError, match="no address is set"):
+            judged(told, replace(silent, release=release, notifications=notifications))
+    remedies = [b.mandatory(replace(silent, release=one)).telling_remedy for one in (release, "8.1", "9.2", "")]
+    assert remedies[0] == "pvesh set /cluster/backup/nightly-vm210 --mailto root"
+    assert all("--notification-mode notification-system\npvesh create" in one for one in remedies[1:])
 
 
 def test_settings_that_may_not_be_read_are_unknown() -> None:
