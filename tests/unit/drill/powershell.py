@@ -85,6 +85,12 @@ FORMS: dict[str, Answer] = {
     "-LiteralPath '(.*?)'; .*LastWriteTimeUtc": lambda context, found: (
         f"{int(context.host.files.entry(found[1]).mtime)}\n"
     ),
+    "-LiteralPath '(.*?)'; .*Get-ChildItem -Force -Recurse -File": lambda context, found: (
+        f"{any(entry.data for _name, entry in context.host.files.children(found[1]))}\n"
+    ),
+    "-LiteralPath '(.*?)'; .*GetPathRoot": lambda context, found: (
+        f"{context.host.files.exists(found[1]) and found[1] in context.host.files.mounts}\n"
+    ),
     r"Continue'; (.*)\nif \(\$null -ne": _line,
 }
 """The forms of script, each with what prints its answer."""

@@ -94,6 +94,9 @@ def test_every_step_of_a_windows_guest_goes_through_its_agent(
             "Output no' printed 'no'",
         ),
         ({"data": [{"file": "C:\\data\\a.txt", "contains": "x"}]}, "data", "C:\\data\\a.txt cannot be read"),
+        ({"data": [{"folder": "/etc/dnsmasq.d"}, {"folder": "D:\\data"}]}, "data", "D:\\data cannot be read"),
+        ({"data": [{"folder": "/sbin"}]}, "data", "no file in /sbin holds anything"),
+        ({"data": [{"folder": "/etc", "mounted": True}]}, "data", "no file system of its own is mounted on /etc"),
     ],
 )
 def test_what_is_wrong_in_a_windows_guest_fails_its_row(
