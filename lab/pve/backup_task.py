@@ -98,8 +98,8 @@ def _target(site: Site, options: Mapping[str, Any]) -> Target:
 
 def _retention(site: Site, section: storages.Section, options: Mapping[str, Any]) -> tuple[dict[str, int], int]:
     """Give the rules to prune by and the limit without pruning: the first that says anything wins as a whole."""
-    text = options.get("prune-backups") or section.get("prune-backups") or site.vzdump_conf.get("prune-backups")
-    rules = retention.parse(str(text or "keep-all=1"))
+    said = (retention.setting(one, site.major) for one in (options, section, site.vzdump_conf))
+    rules = retention.parse(next(filter(None, said), "keep-all=1"))
     if retention.keeps_all(rules):
         return {}, 0
     if str(options.get("remove", site.vzdump_conf.get("remove", 1))) == "0":

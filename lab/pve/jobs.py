@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from lab.pve import calendar, cronjobs, job_files
+from lab.pve import calendar, cronjobs, job_files, retention
 from lab.pve.call import ApiError, Call, die, param_error
 from lab.pve.formats import split_list
 from lab.pve.site import Site
@@ -22,6 +22,7 @@ Job = dict[str, Any]
 _ROOT_ONLY = ("tmpdir", "dumpdir", "script", "job-id")
 _OBJECTS = {"prune-backups": "", "performance": "", "fleecing": "enabled"}
 _BOOLEANS = {"keep-all", "enabled"}
+_LAST_MAXFILES = 8
 _CONFLICTS = {"vmid": ("all", "exclude", "pool"), "all": ("vmid", "pool"), "pool": ("vmid", "all", "exclude")}
 
 
@@ -39,8 +40,11 @@ def _object(text: str, default_key: str, numbers: AbstractSet[str] = _BOOLEANS) 
 def shown(site: Site, job_id: str, job: Mapping[str, Any]) -> Job:
     """Give a job as the API does; 8.4 leaves the switch of fleecing a text (measured)."""
     numbers = _BOOLEANS - {"enabled"} if site.major < 9 else _BOOLEANS
+    gone = {"maxfiles"} if site.major > _LAST_MAXFILES else set()
     return {"id": job_id} | {
-        key: _object(str(value), _OBJECTS[key], numbers) if key in _OBJECTS else value for key, value in job.items()
+        key: _object(str(value), _OBJECTS[key], numbers) if key in _OBJECTS else value
+        for key, value in job.items()
+        if key not in gone
     }
 
 
@@ -115,9 +119,9 @@ def _schedule(params: Job, *, create: bool) -> None:
 
 def convert_maxfiles(params: Job) -> None:
     """Turn the old ``maxfiles`` into retention, in place; releases from 9 on know no such parameter."""
-    count = params.pop("maxfiles", None)
-    if count is not None and "prune-backups" not in params:
-        params["prune-backups"] = f"keep-last={count}" if int(count) else "keep-all=1"
+    if kept := retention.setting(params, _LAST_MAXFILES):
+        params["prune-backups"] = kept
+    params.pop("maxfiles", None)
 
 
 def verify(params: Job) -> None:

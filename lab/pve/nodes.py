@@ -51,7 +51,7 @@ def status(call: Call) -> object:
     memory, cpu = figures["memory"], figures["cpuinfo"]
     release, version, machine = (run(site, "uname", flag).strip() for flag in ("-r", "-v", "-m"))
     swap = {"total": memory.get("SwapTotal", 0), "free": memory.get("SwapFree", 0)}
-    return {
+    shown = {
         "uptime": figures["uptime"],
         "loadavg": figures["loadavg"],
         "cpu": 0,
@@ -72,11 +72,13 @@ def status(call: Call) -> object:
             "user_hz": 100,
             "hvm": "1" if re.search(r"\b(vmx|svm)\b", cpu.get("flags", "")) else "",
         },
-        "current-kernel": {"sysname": "Linux", "release": release, "version": version, "machine": machine},
         "kversion": f"Linux {release} {version}",
-        "boot-info": {"mode": "legacy-bios"},
         "pveversion": f"pve-manager/{site.full_version}/{site.release.repoid}",
     }
+    if site.major < 8:
+        return shown
+    kernel = {"sysname": "Linux", "release": release, "version": version, "machine": machine}
+    return {**shown, "current-kernel": kernel, "boot-info": {"mode": "legacy-bios"}}
 
 
 def _maker(site: Site, cpu: Mapping[str, str]) -> dict[str, str]:

@@ -89,7 +89,7 @@ def _rules(call: Call) -> dict[str, int]:
     section = storages.check_enabled(site, storage)
     if "backup" not in storages.contents(section):
         die(f"storage '{storage}' does not support backups")
-    text = call.params.get("prune-backups") or section.get("prune-backups")
+    text = call.params.get("prune-backups") or retention.setting(section, site.major)
     if not text:
         die(f"no prune-backups options configured for storage '{storage}'")
     try:

@@ -40,6 +40,20 @@ class Candidate:
     protected: bool = False
 
 
+def setting(section: Mapping[str, object], major: int) -> str | None:
+    """What a storage, a job or vzdump.conf sets; None for nothing.
+
+    Up to 8 ``maxfiles`` counts where nothing else is said; 9 passes over what is left of it (upstream:
+    PVE/Storage/Plugin.pm, PVE/VZDump.pm parse_prune_backups_maxfiles; derived).
+    """
+    if section.get("prune-backups"):
+        return str(section["prune-backups"])
+    if major >= 9 or "maxfiles" not in section:
+        return None
+    count = int(str(section["maxfiles"]))
+    return f"keep-last={count}" if count else "keep-all=1"
+
+
 def parse(text: str) -> dict[str, int]:
     """Read ``keep-last=3,keep-weekly=2`` into numbers; RetentionError says what is wrong with it."""
     wanted: dict[str, int] = {}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.pve import sections, storages
+from lab.pve import retention, sections, storages
 from lab.pve.call import ApiError, Call, die, param_error
 from lab.pve.site import Site
 
@@ -16,7 +16,9 @@ _INTEGERS = {"disable", "shared", "max-protected-backups", "saferemove", "create
 
 def _entry(site: Site, storage: str) -> dict[str, object]:
     section = site.storage(storage)
-    typed = {key: int(str(value)) if key in _INTEGERS else value for key, value in section.items()}
+    typed = {key: int(str(value)) if key in _INTEGERS else value for key, value in section.items() if key != "maxfiles"}
+    if kept := retention.setting(section, site.major):
+        typed["prune-backups"] = kept
     return {**typed, "storage": storage, "digest": sections.digest(site.storages)}
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.archive import ArchiveDamaged
-from lab.pve import archives, backup_task, jobs, storages
+from lab.pve import archives, backup_task, jobs, retention, storages
 from lab.pve.archive_access import arbitrary
 from lab.pve.call import ApiError, Call, die
 from lab.pve.coverage import selection
@@ -91,13 +91,14 @@ def defaults(call: Call) -> object:
     section = storages.check_backup_content(site, storage)
     known = site.schema.routes["POST /nodes/{node}/vzdump"].parameters
     found = {key: value for key, value in _DEFAULTS.items() if key in known}
-    found |= {**site.vzdump_conf, "storage": storage, "dumpdir": storages.folder(section, "backup")}
+    own = {key: value for key, value in site.vzdump_conf.items() if key != "maxfiles"}
+    found |= {**own, "storage": storage, "dumpdir": storages.folder(section, "backup")}
     if site.major < 8:
         found["performance"] = {"max-workers": 16}
     if site.major == 8:
         found["notification-policy"] = "always"
-    if section.get("prune-backups"):
-        found["prune-backups"] = section["prune-backups"]
+    for place in (site.vzdump_conf, section):
+        found["prune-backups"] = retention.setting(place, site.major) or found["prune-backups"]
     if not call.check(f"/nodes/{site.node}", "Sys.Audit", noerr=True):
         for key in _AUDITED:
             found.pop(key, None)

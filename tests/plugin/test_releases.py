@@ -133,6 +133,44 @@ def test_a_whole_run_against_7_is_green(
     assert project.rows() == project.judged()
 
 
+@contextmanager
+def with_maxfiles(shown: Shown, place: str, count: int) -> Iterator[None]:
+    """Guest 210's job says nothing of retention, and ``maxfiles`` stands in that place: as an upgrade leaves it."""
+    site = shown.lab.site
+    job = site.jobs["nightly-vm210"]
+    kept = job.pop("prune-backups")
+    section = {"job": job, "storage": site.storages["backup-hdd"], "vzdump.conf": site.vzdump_conf}[place]
+    section["maxfiles"] = count
+    try:
+        yield
+    finally:
+        del section["maxfiles"]
+        job["prune-backups"] = kept
+
+
+@pytest.mark.parametrize("place", ["job", "storage", "vzdump.conf"])
+@pytest.mark.parametrize(
+    ("version", "count", "red"),
+    [
+        ("7.4", 14, set()),
+        ("7.4", 3, {"RET-01"}),
+        ("7.4", 0, {"RET-02"}),
+        ("8.4", 14, set()),
+        ("8.4", 3, {"RET-01"}),
+        ("9.2", 14, {"RET-02"}),
+    ],
+)
+def test_maxfiles_counts_up_to_8_and_is_passed_over_by_9(
+    sites: dict[Version, Shown], version: Version, place: str, count: int, red: set[str]
+) -> None:
+    shown = sites[version]
+    with with_maxfiles(shown, place, count):
+        rows = changed(shown.rows, judge(Site(shown.inventory, collect(shown.inventory))))
+    assert {rule for (rule, _), row in rows.items() if row.outcome == "fail"} == red
+    if count == 3:
+        assert "3 nights of VM 210" in rows["RET-01", "210"].message
+
+
 CRON = "0 2 * * {days} root vzdump 210 --storage backup-hdd --mode snapshot --compress zstd --quiet 1 {more}\n"
 
 

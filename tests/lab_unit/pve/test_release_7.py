@@ -95,6 +95,18 @@ def test_every_release_has_its_schema() -> None:
         assert re.fullmatch(rf"{re.escape(version)}[.-]\d+", load(version).version)
 
 
+def test_a_status_tells_less(lab: LabSite) -> None:
+    assert not {"current-kernel", "boot-info"} & lab.data("GET", "/nodes/pve1/status").keys()
+
+
+def test_maxfiles_of_a_storage_is_shown_as_what_it_means() -> None:
+    for version, count, kept in (("7.4", 3, "keep-last=3"), ("8.4", 0, "keep-all=1"), ("9.2", 3, None)):
+        site = bare_site(version)  # type: ignore[arg-type]
+        site.storages["b"] = {"type": "dir", "path": "/b", "content": "backup", "maxfiles": count}
+        (one,) = data(site, "GET", "/storage")
+        assert (one.get("prune-backups"), "maxfiles" in one) == (kept, False)
+
+
 def test_the_warnings_of_a_backup_do_not_show_in_its_status() -> None:
     """Upstream counts them since 8.0 (pve-guest-common 5.0.4); other tasks' warnings show in 7 too."""
     for version, kind, status in (("7.4", "vzdump", "OK"), ("7.4", "qmrestore", "WARNINGS: 1"), ("8.4", "vzdump", "")):
