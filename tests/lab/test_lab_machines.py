@@ -148,6 +148,7 @@ def test_a_wrong_password_replaces_the_right_one(healthy: LabUnderTest) -> None:
 
 def start(folder: Path, seconds: Callable[[Path], bool]) -> subprocess.Popen[str]:
     """Start a second lab and return while it is still coming up."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which the background job of a shell would ignore
     process = run_with(folder, "up", "--api-port", "18106", "--ssh-port", "12322")
     until(lambda: seconds(folder) or process.poll() is not None, timeout=120, what="the middle of a start")
     assert process.poll() is None, process.communicate()[0]
