@@ -32,6 +32,8 @@ def test_every_write_and_every_step_of_a_drill_is_a_moment(tmp_path: Path, facts
     steps = {moment.step for moment in moments if moment.begins}
     assert steps >= {"preflight", "claim", "restore", "restore running", "isolation", "boot", "agent", "login",
                      "network", "services", "data", "screen", "teardown", "verify"}  # fmt: skip
+    texts = [moment.ask.text for moment in moments]
+    assert [text[:4] for text in texts if text.endswith(("(protect)", "(unprotect)"))] == ["PUT ", "PUT "]
     written = {moment.ask.text.split(" (")[0] for moment in moments if moment.ask.writes}
     assert {"POST /nodes/pve1/qemu", "POST /nodes/pve1/qemu/211/status/start", "POST /nodes/pve1/qemu/211/status/stop",
             "DELETE /nodes/pve1/qemu/211", "ip netns add drill211", "ip netns del drill211"} <= written  # fmt: skip
