@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,19 +55,14 @@ class Node:
     @property
     def scheduler(self) -> Mapping[str, str]:
         """The state of the unit pvescheduler. Unknown before release 7.1, which had none."""
-        state, release = known(self.system.scheduler), re.match(r"(\d+)\.(\d+)", self._release)
-        if release and (int(release[1]), int(release[2])) < _FIRST_SCHEDULER:
+        state, release = known(self.system.scheduler), self.facts.release_on(self.name)
+        if release and release < _FIRST_SCHEDULER:
             raise Unknown(
                 f"the scheduler of {self}",
-                reason=f"Proxmox VE {release[0]} has no pvescheduler: cron runs its jobs, and was not looked at",
+                reason=f"Proxmox VE {release[0]}.{release[1]} has none: cron runs its jobs, and was not looked at",
                 need="Proxmox VE 7.1 or later",
             )
         return state
-
-    @property
-    def _release(self) -> str:
-        seen = self.facts.nodes.get(self.name)
-        return seen.version if isinstance(seen, SeenNode) and seen.version else self.facts.release
 
     @property
     def scheduler_runs(self) -> bool:

@@ -12,7 +12,7 @@ from backup_standard.drill.membership import Membership, joined
 from backup_standard.drill.names import Reserved
 from backup_standard.inventory.drills import DrillOfGuest
 from backup_standard.inventory.schema import GuestSection, Inventory
-from backup_standard.model import Archive, Facts, Gap, Guest
+from backup_standard.model import Archive, Facts, Gap, Guest, GuestKind
 from backup_standard.model.dumps import DumpFolder
 from backup_standard.quantities import say_size
 from backup_standard.standard import RPO
@@ -21,6 +21,8 @@ ASSUMED_SPEED = 30e6
 """Bytes a second for the estimate of a restore, where none was measured: a modest disk."""
 ASSUMED_CHECKS = dt.timedelta(minutes=5)
 """What login, network, services and teardown take together at most, for the estimate."""
+_FIRST_OVERRIDES = (7, 2)
+"""The first release that restores a virtual machine with other settings than the archive's (qemu-server 7.2-1)."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,8 @@ def _drill(
         refusal = f"there is no archive of {guest} on {inventory.policy.storage} that {guest.node} can read"
     elif not temporary:
         refusal = f"no VMID of the range {ground.vmids} is free"
+    elif guest.kind is GuestKind.QEMU and (facts.release_on(guest.node) or _FIRST_OVERRIDES) < _FIRST_OVERRIDES:
+        refusal = f"{guest.node} is older than Proxmox VE 7.2, whose restore can take other settings than the archive's"
     return DrillPlan(
         vmid=guest.vmid, name=guest.name, role=section.role, kind=str(guest.kind), node=guest.node,
         temporary_vmid=temporary, archive=archive, disk_bytes=guestconfig.disk_bytes(guest.config),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
@@ -64,6 +65,13 @@ class Facts:
     readings: Mapping[str, ArchiveReading | Gap] = field(default_factory=dict)
     drilled: tuple[DrilledArchive, ...] = ()
     gaps: tuple[Gap, ...] = ()
+
+    def release_on(self, node: str) -> tuple[int, int] | None:
+        """Major and minor release of a node, of the site where it did not tell its own; None where neither did."""
+        seen = self.nodes.get(node)
+        text = seen.version if isinstance(seen, Node) and seen.version else self.release
+        found = re.match(r"(\d+)\.(\d+)", text)
+        return (int(found[1]), int(found[2])) if found else None
 
     def day_in(self, timezone: str) -> dt.date:
         """The day on which the site was read, by the calendar of that zone: so a replay judges as the run did."""

@@ -97,5 +97,5 @@ def test_before_7_1_there_is_no_scheduler_to_look_at() -> None:
     gone = b.with_system(scheduler={"LoadState": "not-found"})
     for version, raised in (("7.0-14", Unknown), ("6.4-15", Unknown), ("7.1-4", AssertionError)):
         node = replace(gone.nodes[b.NODE], version=version)  # type: ignore[type-var]
-        with pytest.raises(raised, match=r"no pvescheduler|does not run"):
+        with pytest.raises(raised, match=r"has none: cron runs its jobs|does not run"):
             nodes.test_the_scheduler_is_alive(b.node(replace(gone, nodes={b.NODE: node})), Evidence())

@@ -17,13 +17,15 @@ from backup_standard.drill.claims import Claims
 from backup_standard.drill.container import ContainerShell
 from backup_standard.drill.engine import STEPS, TEARDOWN, Drill
 from backup_standard.drill.guard import Guard
+from backup_standard.drill.plan import plan_drills
 from backup_standard.drill.ports import Ran, Writer
 from backup_standard.errors import ApiError, Refused
 from backup_standard.inventory.loader import load
+from backup_standard.model import Facts, Node
 from backup_standard.standard.privileges import DRILL_ROLES, release_of
 from lab.pve.releases import Version
 from tests import labsite, pveum
-from tests.drillground import NOON, Ground, write_inventory
+from tests.drillground import LAB_INVENTORY, NOON, Ground, write_inventory
 from tests.unit.drill.test_container_guard import GROUND
 
 GUESTS = (210, 230)
@@ -59,6 +61,15 @@ def drilled(
                         drill.step(name)
                 drills[vmid] = drill
             yield ground, drills
+
+
+def test_before_7_2_no_virtual_machine_is_restored(facts: Facts) -> None:
+    """Its restore would take the archive's settings as they are, bridge and start at boot included."""
+    node = replace(cast("Node", facts.nodes["pve1"]), version="7.1-12")
+    for seen, refused in ((node, True), (replace(node, version="7.2-3"), False), (replace(node, version=""), False)):
+        plan = plan_drills(load(LAB_INVENTORY).inventory, replace(facts, nodes={"pve1": seen}))
+        assert ("older than Proxmox VE 7.2" in plan.of(210).refusal) is refused
+        assert plan.of(230).refusal == ""
 
 
 @pytest.mark.parametrize("vmid", GUESTS)
