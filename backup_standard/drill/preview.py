@@ -86,7 +86,9 @@ def _one(
 
 def _against(api: Reader, drill: DrillPlan, surroundings: Surroundings, shell: Shell | None, say: Say) -> Iterator[str]:
     try:
-        preflight.check(drill, api, surroundings, shell)
+        seen = preflight.check(drill, api, surroundings, shell)
+        for text in seen.get("not_proven_free", ()):
+            say(f"    unproven  {text}")
     except Refused as refusal:
         yield refusal.what
     if drill.archive is None:

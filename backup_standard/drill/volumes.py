@@ -102,9 +102,14 @@ def _why_not(state: Mapping[str, Any] | None) -> str:
     """Why a storage cannot be looked at; "" where it can."""
     if state is None:
         return "is not among the storages that this token sees"
-    if not state.get("enabled", 1):
+    if not _is_on(state.get("enabled", 1)):
         return "is disabled"
-    return "" if state.get("active") else "is not active"
+    return "" if _is_on(state.get("active")) else "is not active"
+
+
+def _is_on(flag: object) -> bool:
+    """A flag of the API, which may come as a number or as text."""
+    return str(flag or 0) != "0"
 
 
 def _holds_disks(state: Mapping[str, Any]) -> bool:

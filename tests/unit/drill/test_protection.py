@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -231,6 +233,19 @@ def test_the_guard_lets_only_the_claimed_archive_through(tmp_path: Path) -> None
 def test_the_plan_says_what_would_be_protected(protecting: Ground, project: pytest.Pytester) -> None:
     result = run(protecting, project, "--plan", "-k", "210")
     result.stdout.fnmatch_lines([f"*protects  the archive: {protection.MEANWHILE}"])
+    assert protected(protecting) == []
+
+
+def test_the_row_says_it_and_the_facts_of_the_run_know_nothing_of_it(
+    protecting: Ground, project: pytest.Pytester
+) -> None:
+    run(protecting, project, "-k", "210")
+    (folder,) = protecting.reports.glob("*-drill")
+    verdicts = [json.loads(line) for line in (folder / "verdicts.jsonl").read_text(encoding="utf-8").splitlines()]
+    (restored,) = (one for one in verdicts if one["rule"] == "RST-01")
+    assert restored["outcome"] == "pass", restored
+    assert protection.MEANWHILE in json.dumps(restored)
+    assert not re.search(r'"protected": ?true', (folder / "facts.json").read_text(encoding="utf-8"))
     assert protected(protecting) == []
 
 

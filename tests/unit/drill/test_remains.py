@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from backup_standard.drill import reap
+from backup_standard.drill import preview, reap
+from backup_standard.drill.choices import USUAL
 from backup_standard.drill.claims import Claim, Claims, Owner
 from backup_standard.drill.engine import TEARDOWN, Drill
+from backup_standard.drill.plan import plan_drills
 from backup_standard.drill.remains import Remains, Search
 from backup_standard.drill.volumes import BLIND
 from backup_standard.errors import ApiError, ConnectionFailed, MissingPrivilege
@@ -229,6 +231,14 @@ def test_without_ssh_a_drill_says_what_its_word_rests_on(ground: Ground) -> None
     (proof,) = torn.observed["volumes"]
     assert proof.startswith(f"vmdata: by the tasks' logs ({DISK}; UPID:pve1:")
     assert f"that no volume of VMID 211 is left on vmdata: {BLIND}" in drill.record.not_proven
+
+
+def test_without_ssh_the_plan_says_what_will_not_be_proven(ground: Ground) -> None:
+    ground.inventory = without_gateway(ground)
+    said: list[str] = []
+    plan = plan_drills(ground.inventory, ground.facts)
+    preview.show(ground.inventory, ground.facts, plan, choices=USUAL, folder=ground.reports, say=said.append)
+    assert f"    unproven  that no volume of VMID 211 is left on vmdata: {BLIND}" in said
 
 
 def without_gateway(ground: Ground) -> Any:
