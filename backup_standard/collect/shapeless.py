@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from backup_standard.model import Gap
 
 T = TypeVar("T")
-MISSHAPEN = (LookupError, TypeError, ValueError, AttributeError, OverflowError)
+MISSHAPEN = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 """What reading a value from an answer raises when the answer is not in the form expected."""
 
 _LATEST = 253_000_000_000
@@ -86,7 +86,8 @@ def _like(form: re.Pattern[str], value: Any, what: str) -> str:
 
 def _say(value: Any) -> str:
     if isinstance(value, list):
-        return f"a list with {_say(next((one for one in value if not isinstance(one, dict)), None))} in it"
+        odd = next((one for one in value if not isinstance(one, dict)), None)
+        return f"a list with {'a list' if isinstance(odd, list) else _say(odd)} in it"  # however deep that one is
     text = "an object" if isinstance(value, dict) else "null" if value is None else repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
