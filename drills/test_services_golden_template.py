@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from backup_standard.drill import listening
 from backup_standard.evidence.notes import Evidence
 
 pytestmark = [pytest.mark.role("golden-template"), pytest.mark.rule(id="RST-05", level="must", tag="standard")]
@@ -18,11 +19,11 @@ def test_ssh_listens_for_the_first_login(restored_guest: Any, evidence: Evidence
     Remedy: qm guest exec {drill.plan.vmid} -- systemctl status ssh
     """
     ssh = restored_guest.service("ssh")
-    tcp = restored_guest.check_output("ss --numeric --listening --tcp")
-    evidence(ssh_runs=ssh.is_running, tcp_port_22=":22 " in tcp)
+    found = listening.look(restored_guest)
+    evidence(ssh_runs=ssh.is_running, tcp_port_22=22 in found.tcp)
 
     assert ssh.is_running, "the SSH server does not run"
-    assert ":22 " in tcp, "nothing listens on port 22"
+    assert 22 in found.tcp, "nothing listens on port 22 for others"
 
 
 def test_guest_agent_runs(restored_guest: Any, evidence: Evidence) -> None:

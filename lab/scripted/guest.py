@@ -6,7 +6,7 @@ import json
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from lab.hypervisor import CommandResult
@@ -79,6 +79,10 @@ class ScriptedGuest:
         for command, (rc, out, err) in image.commands.items():
             self.host.extra[command] = CommandResult(int(rc), str(out), str(err))
         self.host.programs |= {"docker": self._docker, "ss": self._ss}
+        self.host.files.dynamic |= {
+            "/proc/net/tcp": lambda: _sockets(self.listening(), "0A"),
+            "/proc/net/udp": lambda: _sockets([port for port, kind in self.listening().items() if kind == "dns"], "07"),
+        }
 
     @property
     def is_up(self) -> bool:
@@ -162,6 +166,13 @@ class ScriptedGuest:
                 f"LISTEN 0 128 {own}:{port} {own}:*\n" for port in self.listening() for own in ("0.0.0.0", "[::]")
             )
         )
+
+
+def _sockets(ports: Iterable[str], state: str) -> bytes:
+    """Render /proc/net/tcp or udp: sockets of any address that wait for anybody (upstream: proc_pid_net(5))."""
+    head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+    row = "{:4}: 00000000:{:04X} 00000000:0000 {} 00000000:00000000 00:00000000 00000000     0        0 {} 1\n"
+    return (head + "".join(row.format(at, int(port), state, 4000 + at) for at, port in enumerate(ports))).encode()
 
 
 def _getent(context: Context, arguments: list[str]) -> CommandResult:
