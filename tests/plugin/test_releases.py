@@ -14,6 +14,7 @@ from typing import get_args
 
 import pytest
 
+from backup_standard import cli
 from backup_standard.audit.site import Site
 from backup_standard.cli.tokens import audit_token
 from backup_standard.collect import collect, deep
@@ -23,7 +24,10 @@ from backup_standard.inventory.schema import Inventory
 from backup_standard.model import Facts
 from backup_standard.standard import RULES
 from backup_standard.standard.privileges import AUDIT, Privilege, release_of
+from lab.pve import cronjobs, nodes
+from lab.pve.call import Call
 from lab.pve.releases import Version
+from lab.pve.routes import ROUTES
 from tests import labinventory, labsite, pveum
 from tests.judging import Rows, changed, judge, outcomes
 from tests.plugin.conftest import Project
@@ -121,6 +125,23 @@ def test_without_a_privilege_its_rules_are_unknown_on_older_releases_too(
     assert all(privilege.name in row.message for row in rows.values())
 
 
+@pytest.mark.parametrize("version", OLD)
+def test_init_drafts_the_same_inventory(
+    sites: dict[Version, Shown], capsys: pytest.CaptureFixture[str], version: Version
+) -> None:
+    """The isolated bridge included, for which the printed token of 7 holds no right, as none is needed."""
+    drafts = []
+    for shown in (sites["9.2"], sites[version]):
+        lab = shown.lab
+        given = ["--host", lab.url, "--token", "audit@pve!suite", "--ca", str(lab.ca)]
+        assert cli.main(["inventory", "init", *given, "--secret", f"file:{lab.folder}/audit-token"]) == 0
+        text = capsys.readouterr().out.replace(str(lab.folder), "FOLDER").replace(lab.url, "URL")
+        assert f"Proxmox VE {shown.facts.release}" in text
+        drafts.append(text.replace(shown.facts.release, "RELEASE"))
+    assert "bridge: vmbr9" in drafts[0]
+    assert drafts[0] == drafts[1]
+
+
 def test_a_whole_run_against_7_is_green(
     sites: dict[Version, Shown], pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,3 +235,40 @@ def test_on_9_a_line_with_maxfiles_is_no_job_any_more(sites: dict[Version, Shown
     assert rows["TGT-02", "210"].outcome == "fail"
     assert rows["SCH-01", "210"].outcome == "fail"
     assert rows["SCH-03", "pve1"].outcome == "advisory"
+
+
+@pytest.fixture
+def seven_zero(sites: dict[Version, Shown], monkeypatch: pytest.MonkeyPatch) -> Iterator[Shown]:
+    """The site of 7.4 as 7.0 would show it: every job in vzdump.cron, listed without a schedule, and no scheduler."""
+    shown = sites["7.4"]
+    site, node = shown.lab.site, shown.lab.hypervisor.node
+    lines = [
+        CRON.format(days="*", more="--mailto root --maxfiles 14").replace("210", str(vmid)) for vmid in site.guests
+    ]
+    monkeypatch.setattr(site, "jobs", {})
+    node.write(cronjobs.FILE, "".join(lines).encode())
+
+    def listed(call: Call) -> object:
+        jobs = [{"id": name, **job} for name, job in cronjobs.of(call.site).items()]
+        return [{key: value for key, value in job.items() if key != "schedule"} for job in jobs]
+
+    def status(call: Call) -> object:
+        return {**nodes.status(call), "pveversion": "pve-manager/7.0-14/a9dbe7e3"}  # type: ignore[dict-item]
+
+    monkeypatch.setitem(ROUTES, "GET /cluster/backup", listed)
+    monkeypatch.setitem(ROUTES, "GET /nodes/{node}/status", status)
+    monkeypatch.setitem(ROUTES, "GET /version", lambda _call: {"version": "7.0-14", "release": "7.0", "repoid": "a"})
+    monkeypatch.delitem(ROUTES, "GET /cluster/jobs/schedule-analyze")
+    monkeypatch.delitem(node.host.services, "pvescheduler.service")
+    yield shown
+    node.unlink(cronjobs.FILE)
+
+
+def test_a_site_that_is_still_older_than_7_1(seven_zero: Shown) -> None:
+    """Its jobs run every night by cron, which needs no companion in spring; only the scheduler cannot be judged."""
+    facts = collect(seven_zero.inventory)
+    assert facts.release == "7.0"
+    rows = changed(seven_zero.rows, judge(Site(seven_zero.inventory, facts)))
+    found = {rule: str(row.outcome) for (rule, _), row in rows.items()}
+    assert found == {"SCH-01": "pass", "SCH-03": "unknown", "SCH-05": "advisory", "TGT-05": "pass"}
+    assert "Proxmox VE 7.0 has none" in rows["SCH-03", "pve1"].message
