@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from backup_standard import waiting
@@ -76,20 +76,21 @@ class Search:
         yield from sight.objections(claim.vmid)
         yield from _still_kept(kept, sight)
         if sight.blind:
-            yield from self._unlisted(claim, sight, destroys, proof)
+            yield from self._unlisted(claim, sight, destroys, kept, proof)
 
-    def _unlisted(self, claim: Claim, sight: Sight, destroys: list[str], proof: list[str]) -> Iterator[str]:
+    def _unlisted(
+        self, claim: Claim, sight: Sight, destroys: list[str], kept: Collection[str], proof: list[str]
+    ) -> Iterator[str]:
         """The copy's volumes on storages that nobody may list: gone by the account of the destroy, or not known."""
-        known = {*claim.volids, *tasklogs.of_restores(self.api, claim)}
+        known = {*claim.volids, *tasklogs.of_restores(self.api, claim)} - {volid for volid in kept if ":" in volid}
         for storage in sight.blind:
             own = sorted(volid for volid in known if volumes.storage_of(volid) == storage)
-            if destroys or not own:
-                account = f"{destroys[-1]} names none that it could not remove" if destroys else "none was made"
-                proof.append(
-                    f"{storage}: by the tasks' logs ({', '.join(own) or 'no volume'}; {account}): {volumes.BLIND}"
-                )
-                continue
-            for volid in own:
+            if own and destroys:
+                listed = ", ".join(own)
+                proof.append(f"{storage}: {volumes.BLIND}; the log of {destroys[-1]} does not name {listed} as left")
+            elif not own and not kept:
+                proof.append(f"{storage}: {volumes.BLIND}; no volume is known to have been made there")
+            for volid in own if not destroys else ():
                 yield (
                     f"whether volume {volid} is left could not be seen: no destroy of VMID {claim.vmid} came to its"
                     f" end, and {volumes.BLIND}; on the node: pvesm list {storage} --vmid {claim.vmid}"

@@ -93,14 +93,17 @@ def test_without_a_look_the_destroys_own_account_says_what_is_gone() -> None:
     assert gone.left == ()
     off, account = gone.proof
     assert off == "off: not looked at, it is not active"
-    assert account == (
-        f"vmdata: by the tasks' logs (vmdata:vm-201-disk-0; {DESTROY} names none that it could not remove): {BLIND}"
+    assert account == f"vmdata: {BLIND}; the log of {DESTROY} does not name vmdata:vm-201-disk-0 as left"
+    assert remains(Api(**NO_RULES | {"/access/permissions": POOL_ONLY})).proof[-1] == (
+        f"vmdata: {BLIND}; no volume is known to have been made there"
     )
 
 
 def test_a_disk_that_the_destroy_could_not_remove_counts_until_somebody_looked() -> None:
     line = "Could not remove disk 'vmdata:vm-201-disk-0', check manually: in use"
-    (left,) = remains(destroyed(line, **NO_RULES)).left
+    seen = remains(destroyed(line, **NO_RULES), volids=("vmdata:vm-201-disk-0",))
+    (left,) = seen.left
+    assert not any("vmdata" in proof for proof in seen.proof)
     assert left == (
         f"volume vmdata:vm-201-disk-0 was not removed ({line}), and whether it is still there could not be seen"
     )
@@ -229,7 +232,8 @@ def test_without_ssh_a_drill_says_what_its_word_rests_on(ground: Ground) -> None
         torn = drill.step(TEARDOWN)
     assert torn.ok, torn.message
     (proof,) = torn.observed["volumes"]
-    assert proof.startswith(f"vmdata: by the tasks' logs ({DISK}; UPID:pve1:")
+    assert proof.startswith(f"vmdata: {BLIND}; the log of UPID:pve1:")
+    assert proof.endswith(f"does not name {DISK} as left")
     assert f"that no volume of VMID 211 is left on vmdata: {BLIND}" in drill.record.not_proven
 
 
