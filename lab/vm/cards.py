@@ -46,9 +46,11 @@ class Cards:
     def give_back(self, vmid: int) -> None:
         """Take a guest's cards off their bridges."""
         with self._lock:
-            held = self._held.pop(vmid, {})
+            held = dict(self._held.get(vmid, {}))
         for card in held.values():
             self._courier.run([SCRIPT, "leave", str(card)])
+        with self._lock:  # not before: another guest would take a card that still has the first one's name
+            self._held.pop(vmid, None)
 
     def dump(self) -> Mapping[str, Mapping[str, int]]:
         """Return who holds what, to be kept with a saved state."""
