@@ -6,8 +6,6 @@ import datetime as dt
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from backup_standard.collect.site import read_site
 from backup_standard.errors import ApiError, ConnectionFailed, MissingPrivilege
 from backup_standard.model import Gap, Node
@@ -246,15 +244,27 @@ def test_another_complaint_about_a_vmid_is_no_proof_of_anything() -> None:
     assert facts.guests == {200: Gap("whether guest 200 exists", refused.what)}
 
 
-@pytest.mark.parametrize("key", ["", "description"])
-def test_an_answer_nested_without_end_is_not_understood(key: str) -> None:
+def nested() -> Any:
+    """What Python 3.12 and later parse without a word."""
     deep: list[Any] = []
-    for _ in range(9000):  # Python 3.12 and later parse that
+    for _ in range(9000):
         deep = [deep]
-    routes = two_nodes(**{"/cluster/resources": RESOURCES, "/nodes/pve1/qemu/100/config": {key: deep} if key else deep})
-    unread = read(routes).guests[100].unread
+    return deep
+
+
+def test_an_answer_nested_without_end_is_not_understood() -> None:
+    unread = (
+        read(two_nodes(**{"/cluster/resources": RESOURCES, "/nodes/pve1/qemu/100/config": nested()})).guests[100].unread
+    )
     assert unread.broken
     assert unread.reason.startswith("the answer to GET /nodes/pve1/qemu/100/config is not understood")
+
+
+def test_a_value_nested_without_end_costs_nothing_else() -> None:
+    config = {"description": nested()}  # a text of brackets where Python writes that, else not understood
+    facts = read(two_nodes(**{"/cluster/resources": RESOURCES, "/nodes/pve1/qemu/100/config": config}))
+    assert facts.guests[100].name == "golden"
+    assert facts.guests[230].name == "files"
 
 
 def test_a_configuration_that_may_not_be_read_is_a_gap_and_the_guest_stays() -> None:
