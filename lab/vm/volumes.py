@@ -64,6 +64,7 @@ class Volumes:
     def __init__(self, courier: Courier, files: Sequence[Path]) -> None:
         self._courier, self._files = courier, files
         self._table: dict[str, Volume] = {}
+        self._stuck: set[str] = set()
         self._lock = threading.RLock()
 
     def make_group(self) -> None:
@@ -93,16 +94,22 @@ class Volumes:
     def free(self, volid: str) -> None:
         """Remove a volume and give its bytes back."""
         with self._lock:
-            volume = self._table.get(volid)
-            if volume is None:
+            if volid not in self._table:
                 raise HypervisorError(f"lvremove '{VOLUME_GROUP}/{split(volid)}' error: Failed to find logical volume")
+            self._stuck.add(volid)
             self._node("lvremove", "-q", "-f", "-y", f"{VOLUME_GROUP}/{split(volid)}")
-            del self._table[volid]
-            self._wipe(volume.number)
+            self._forget(volid)
+
+    def _forget(self, volid: str) -> None:
+        self._stuck.discard(volid)
+        self._wipe(self._table.pop(volid).number)
 
     def sizes(self) -> Mapping[str, int]:
-        """Return every volume with its size in bytes."""
+        """Return every volume with its size in bytes; one that would not go may have been removed on the node since."""
         with self._lock:
+            for volid in sorted(self._stuck):
+                if self._courier.run(["lvs", f"{VOLUME_GROUP}/{split(volid)}"]).rc:
+                    self._forget(volid)
             return {volid: volume.size for volid, volume in self._table.items()}
 
     def rename(self, old: str, new: str) -> None:

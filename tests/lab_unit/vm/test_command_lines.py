@@ -146,9 +146,12 @@ def test_a_copied_disk_keeps_its_bytes_and_its_holes(tmp_path: Path) -> None:
 class ScriptedNode:
     def __init__(self) -> None:
         self.commands = []
+        self.refused: set[str] = set()
 
     def run(self, argv: Sequence[str], *_: object) -> CommandResult:
         self.commands.append(list(argv))
+        if argv[0] in self.refused:
+            return CommandResult(5, "", f"{argv[0]} would not")
         return CommandResult(0, f"  {MIB}\n" if argv[0] == "pvs" else "", "")
 
 
@@ -174,6 +177,23 @@ def test_each_volume_has_a_physical_volume_of_its_own(tmp_path: Path) -> None:
     assert b"secret" not in path.read_bytes()
     with pytest.raises(HypervisorError, match="no such logical volume"):
         volumes.file("vmdata:vm-1-disk-0")
+
+
+def test_a_volume_that_would_not_go_is_forgotten_once_the_node_has_it_no_longer(tmp_path: Path) -> None:
+    file = tmp_path / "pv0"
+    with file.open("wb") as made:
+        made.truncate(20 * MIB)
+    node = ScriptedNode()
+    volumes = Volumes(node, [file])
+    volumes.allocate("vmdata:vm-1-disk-0", 5 * MIB)
+    node.refused = {"lvremove"}
+    with pytest.raises(HypervisorError, match="lvremove would not"):
+        volumes.free("vmdata:vm-1-disk-0")
+    assert list(volumes.sizes()) == ["vmdata:vm-1-disk-0"]
+    node.refused = {"lvs"}
+    assert volumes.sizes() == {}
+    volumes.allocate("vmdata:vm-2-disk-0", 5 * MIB)
+    assert list(volumes.sizes()) == ["vmdata:vm-2-disk-0"]
 
 
 def test_built_guests_spell_their_vmid_in_their_address() -> None:
