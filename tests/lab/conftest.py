@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 
 from tests.campaign import table
-from tests.lab.site import ROOT, EvidenceRun, LabUnderTest, run_lab, run_suite
+from tests.lab.site import (
+    HEARTBEAT,
+    ROOT,
+    EvidenceRun,
+    LabUnderTest,
+    run_lab,
+    run_suite,
+    written_with_group_and_heartbeat,
+)
 from tests.violations import score
 
 pytestmark = pytest.mark.lab
@@ -71,10 +79,16 @@ def healthy(lab: LabUnderTest) -> Iterator[LabUnderTest]:
 
 @pytest.fixture(scope="session")
 def evidence_run(lab: LabUnderTest, tmp_path_factory: pytest.TempPathFactory) -> EvidenceRun:
-    """One complete run of the main job, as the demo does it: every audit rule and every drill, on two workers."""
+    """One complete run of the main job, as the demo does it: every audit rule and every drill, on two workers.
+
+    Beyond the demo's inventory, two guests are one application, and a container writes a heartbeat before its backup.
+    """
     folder = tmp_path_factory.mktemp("evidence")
+    inventory = written_with_group_and_heartbeat(tmp_path_factory.mktemp("inventory"))
+    lab.node("pct", "exec", "230", "--", "sh", "-c", f"date +%s >> {HEARTBEAT}")
+    lab.back_up(230)
     before, restored = lab.production(), len(lab.restores())
-    done = run_suite("tests_infra", "drills", "--deep", "-n", "2", "--run-dir", str(folder))
+    done = run_suite("tests_infra", "drills", "--deep", "-n", "2", "--run-dir", str(folder), inventory=inventory)
     kept = os.environ.get("KEEP_EVIDENCE")
     if kept:
         subprocess.run(["cp", "-a", f"{folder}/.", kept], check=True)

@@ -6,15 +6,34 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import requests
 
+from backup_standard import waiting
+
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = "inventories/lab.yaml"
 API = "https://127.0.0.1:18006/api2/json"
+HEARTBEAT = "/srv/data/heartbeat"
+"""A file of the container to which moments are added."""
+GROUP = """
+groups:
+  names:                            # who watches finds its targets by name
+    guests: [210, 220]
+    checks:
+      - guest: 220
+        command:
+          run: echo nameserver 10.0.0.210 > /etc/resolv.conf && getent ahostsv4 www.lab.example
+          output: 10.0.0.80
+      - {guest: 210, connect: "10.0.0.220:9100"}
+
+guests:
+"""
 PRODUCTION = (100, 200, 210, 220, 230)
 
 
@@ -44,6 +63,20 @@ def state_folder() -> Path:
     return Path(base) / "backup-standard-lab"
 
 
+def written_with_group_and_heartbeat(folder: Path) -> str:
+    """The lab's inventory, in which DNS and monitoring are one application and the container has a heartbeat."""
+    text = (ROOT / INVENTORY).read_text(encoding="utf-8")
+    for old, new in (
+        ("\nguests:\n", GROUP),
+        ("        - folder: /srv/data", f"        - folder: /srv/data\n        - {{heartbeat: {HEARTBEAT}, rpo: 1h}}"),
+    ):
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    path = folder / "lab.yaml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
 class LabUnderTest:
     """The running lab, seen through its API and its node's shell."""
 
@@ -66,15 +99,39 @@ class LabUnderTest:
 
     def get_as_root(self, path: str) -> Any:
         """Data of one GET as root@pam, for what an auditor may not ask."""
-        authority = str(state_folder() / "ca.pem")
-        password = (state_folder() / "root-password").read_text(encoding="utf-8").strip()
-        login = {"username": "root@pam", "password": password}
-        given = requests.post(f"{API}/access/ticket", data=login, verify=authority, timeout=60)
-        given.raise_for_status()
-        ticket = {"PVEAuthCookie": given.json()["data"]["ticket"]}
-        answer = requests.get(API + path, cookies=ticket, verify=authority, timeout=60)
+        with self._as_root() as session:
+            answer = session.get(API + path, timeout=60)
         answer.raise_for_status()
         return answer.json()["data"]
+
+    def back_up(self, vmid: int) -> None:
+        """A backup of one guest by hand, as root@pam, to its end."""
+        with self._as_root() as session:
+            asked = session.post(
+                f"{API}/nodes/pve1/vzdump",
+                data={"vmid": vmid, "storage": "backup-hdd", "compress": "zstd", "mode": "snapshot"},
+                timeout=60,
+            )
+        asked.raise_for_status()
+        task = f"/nodes/pve1/tasks/{asked.json()['data']}/status"
+        ended = waiting.until(
+            lambda: self.get_as_root(task), ready=lambda seen: seen["status"] == "stopped", timeout=300, what=task
+        )
+        assert ended["exitstatus"] == "OK", ended
+
+    @contextmanager
+    def _as_root(self) -> Iterator[requests.Session]:
+        password = (state_folder() / "root-password").read_text(encoding="utf-8").strip()
+        login = {"username": "root@pam", "password": password}
+        with requests.Session() as session:
+            session.trust_env = False  # a CA bundle that the environment names would come first
+            session.verify = str(state_folder() / "ca.pem")
+            given = session.post(f"{API}/access/ticket", data=login, timeout=60)
+            given.raise_for_status()
+            ticket = given.json()["data"]
+            session.cookies["PVEAuthCookie"] = ticket["ticket"]
+            session.headers["CSRFPreventionToken"] = ticket["CSRFPreventionToken"]
+            yield session
 
     def production(self) -> dict[int, dict[str, Any]]:
         """Every guest of the site: digest of its configuration, status and disks; the tests' "byte for byte"."""

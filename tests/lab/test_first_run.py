@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from tests.lab.site import PRODUCTION, EvidenceRun, LabUnderTest, run_suite
+from tests.lab.site import HEARTBEAT, PRODUCTION, EvidenceRun, LabUnderTest, run_suite
 
 AUDITED = {"TGT-02", "STO-02", "STO-03", "SCH-01", "RET-01", "CMP-01", "VER-01", "VER-02"}
 DRILLED = {"RST-01", "RST-02", "RST-03", "RST-04", "RST-05", "RST-07"}
@@ -46,6 +46,7 @@ def test_nothing_is_left_behind(evidence_run: EvidenceRun, lab: LabUnderTest) ->
     assert not [name for name in lab.volumes() if name.split("-")[1] in TEMPORARY]
     assert lab.node("ip", "netns", "list").strip() == ""
     assert "vmbr9" not in lab.node("ip", "-o", "link", "show", "type", "veth")
+    assert lab.node("ls", "/var/lib/lxc").split() == ["230"]
 
 
 def test_production_is_exactly_as_before(evidence_run: EvidenceRun) -> None:
@@ -59,6 +60,34 @@ def test_container_was_entered_by_its_node_and_told_a_boot_of_its_own(evidence_r
     assert boot["observed"]["boot_id"].rpartition("/")[2].isdigit()
     assert drill["screenshot_reason"] == "a container has no screen"
     assert "not yet covered" not in evidence_run.done.stdout
+
+
+def test_guests_of_an_application_are_restored_beside_each_other_and_find_each_other(evidence_run: EvidenceRun) -> None:
+    drills = {drill["guest"]: drill for drill in evidence_run.lines("drills.jsonl")}
+    dns, watching = drills[210], drills[220]
+    (whole,) = [step for step in watching["steps"] if step["name"] == "group"]
+    assert (whole["outcome"], whole["observed"]["group"]) == ("ok", "names")
+    assert len(whole["observed"]["checks"]) == 2
+    assert set(whole["observed"]["checks"].values()) == {"ok"}
+    assert any("db211" in text and "tap221i0" in text for text in watching["isolation"]["proven"]), "one network"
+    assert dns["started"] < watching["started"] < dns["finished"]
+    (row,) = [row for row in evidence_run.lines("verdicts.jsonl") if "application_group" in row["item"]]
+    assert (row["subject"], row["outcome"]) == ("VM 220 (monitoring)", "pass")
+
+
+def test_the_age_of_the_data_is_measured_by_what_the_guest_wrote_before_its_backup(evidence_run: EvidenceRun) -> None:
+    (drill,) = [drill for drill in evidence_run.lines("drills.jsonl") if drill["guest"] == 230]
+    (data,) = [step for step in drill["steps"] if step["name"] == "data"]
+    assert data["observed"]["data"][f"heartbeat in {HEARTBEAT}"].startswith("last written ")
+    assert data["observed"]["data"]["folder /srv/data"] == "holds data that can be read"
+    assert 0 < drill["data_age_seconds"] == data["observed"]["measured_rpo_seconds"] < 3600
+
+
+def test_ports_of_the_node_were_tried_in_the_containers_network(evidence_run: EvidenceRun) -> None:
+    (drill,) = [drill for drill in evidence_run.lines("drills.jsonl") if drill["guest"] == 230]
+    (network,) = [step for step in drill["steps"] if step["name"] == "network"]
+    assert any("port 8006 (tried by its node" in text for text in network["observed"]["unreachable"])
+    assert not any("cannot reach" in text for text in drill["not_proven"])
 
 
 def test_audit_alone_reads_and_takes_the_drills_as_proof(evidence_run: EvidenceRun, lab: LabUnderTest) -> None:
