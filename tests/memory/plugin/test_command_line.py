@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugin.conftest import LEAN, ROOT, Project
+from tests.memory.plugin.conftest import LEAN, ROOT, Project
 
 pytest_plugins = ["pytester"]
 

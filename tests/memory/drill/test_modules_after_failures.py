@@ -6,7 +6,7 @@ import pytest
 
 from backup_standard.errors import NotRun
 from tests.drillground import Ground
-from tests.unit.drill.test_engine import a_service_is_down, anybody_gets_in, production_is_reachable
+from tests.memory.drill.faults import a_service_is_down, anybody_gets_in, production_is_reachable
 
 
 def test_after_a_refused_login_nobody_looks_into_the_copy(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:

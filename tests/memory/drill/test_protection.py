@@ -19,8 +19,8 @@ from backup_standard.drill.guard import Ground as Granted
 from backup_standard.drill.guard import Guard
 from backup_standard.errors import ConnectionFailed, NotRun, Refused
 from tests.drillground import Ground
-from tests.unit.drill.conftest import run
-from tests.unit.drill.test_reap import die_at, kill_in_call
+from tests.memory.drill.conftest import run
+from tests.memory.drill.test_reap import die_at, kill_in_call
 
 pytest_plugins = ["pytester"]
 FOLDER = "/mnt/backup/dump"

@@ -30,7 +30,7 @@ from lab.pve.releases import Version
 from lab.pve.routes import ROUTES
 from tests import labinventory, labsite, pveum
 from tests.judging import Rows, changed, judge, outcomes
-from tests.plugin.conftest import Project
+from tests.memory.plugin.conftest import Project
 from tests_infra import test_ver_verification as ver
 
 pytest_plugins = ["pytester"]

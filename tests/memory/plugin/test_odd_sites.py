@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests import labsite, wire
-from tests.plugin.conftest import Project
+from tests.memory.plugin.conftest import Project
 from tests.rules import builders as b
 from tests.wire import Answered
 

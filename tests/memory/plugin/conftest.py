@@ -18,7 +18,7 @@ from backup_standard.plugin import session
 from tests import judging, labinventory, labsite
 from tests.rules import builders
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 LEAN = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:pytest_cov")
 """Plugins that an inner run does not need."""
 

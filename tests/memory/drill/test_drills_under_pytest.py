@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.drillground import Ground
-from tests.unit.drill.conftest import run
+from tests.memory.drill.conftest import run
 
 pytest_plugins = ["pytester"]
 

@@ -22,7 +22,7 @@ from backup_standard.model.codec import facts_from_json, facts_to_json
 from lab.hypervisor import CommandResult
 from lab.scripted.shell import Context
 from tests import judging, labsite, wire
-from tests.audit.test_bad_answers import DISPENSABLE, NEEDED_BY
+from tests.memory.audit.test_bad_answers import DISPENSABLE, NEEDED_BY
 from tests.wire import Answered, Asked
 
 WORDS = [

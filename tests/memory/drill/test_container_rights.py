@@ -9,8 +9,8 @@ import pytest
 
 from backup_standard.model import Facts
 from lab.pve.releases import Version
-from tests.unit.drill.test_container_drill import PLAIN, archive
-from tests.unit.drill.test_rights import WHOLE, always_needed, documented, drilled, found, ground_on, without
+from tests.memory.drill.test_container_drill import PLAIN, archive
+from tests.memory.drill.test_rights import WHOLE, always_needed, documented, drilled, found, ground_on, without
 
 
 @pytest.mark.parametrize("version", get_args(Version))

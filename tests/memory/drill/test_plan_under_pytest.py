@@ -8,7 +8,7 @@ import json
 import pytest
 
 from tests.drillground import Ground
-from tests.unit.drill.conftest import run
+from tests.memory.drill.conftest import run
 
 pytest_plugins = ["pytester"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backup_standard.plugin.order import group_of
-from tests.plugin.conftest import Project
+from tests.memory.plugin.conftest import Project
 
 pytest_plugins = ["pytester"]
 

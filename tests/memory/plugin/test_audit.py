@@ -9,7 +9,7 @@ import pytest
 
 from backup_standard.errors import ConnectionFailed
 from backup_standard.model import Gap
-from tests.plugin.conftest import Project
+from tests.memory.plugin.conftest import Project
 from tests.rules import builders as b
 
 pytest_plugins = ["pytester"]

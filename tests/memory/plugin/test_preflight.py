@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from backup_standard.model import Gap
-from tests.plugin.conftest import Project
+from tests.memory.plugin.conftest import Project
 from tests.rules import builders as b
 
 pytest_plugins = ["pytester"]

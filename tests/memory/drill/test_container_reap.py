@@ -9,7 +9,7 @@ import pytest
 from backup_standard.drill import reap
 from backup_standard.drill.engine import Drill
 from tests.drillground import Ground
-from tests.unit.drill.test_reap import die_at, kill_at_phase, kill_in_call
+from tests.memory.drill.test_reap import die_at, kill_at_phase, kill_in_call
 
 MOMENTS: dict[str, Callable[[Ground, Drill], None]] = {
     **{f"phase {phase}": kill_at_phase(phase) for phase in ("restore", "boot", "agent", "network", "teardown")},

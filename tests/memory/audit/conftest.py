@@ -15,7 +15,7 @@ from backup_standard.inventory.schema import Inventory
 from backup_standard.model import Facts
 from backup_standard.pve import Pve
 from tests import judging, labinventory, labsite, wire
-from tests.audit.grafting import at_the_same_moment, with_the_nodes_side
+from tests.memory.audit.grafting import at_the_same_moment, with_the_nodes_side
 
 
 @pytest.fixture(scope="module")

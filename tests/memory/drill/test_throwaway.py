@@ -20,7 +20,7 @@ from backup_standard.inventory.drills import Login
 from lab.hypervisor import CommandResult
 from lab.scripted.shell import Context
 from tests.drillground import Ground
-from tests.unit.drill.test_engine import on_phase, outcomes
+from tests.memory.drill.faults import on_phase, outcomes
 
 
 class Account:

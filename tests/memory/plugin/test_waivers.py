@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.plugin.conftest import Project
+from tests.memory.plugin.conftest import Project
 
 pytest_plugins = ["pytester"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backup_standard.drill.engine import STEPS, TEARDOWN
 from tests.drillground import Ground
-from tests.unit.drill.test_engine import on_phase, outcomes
+from tests.memory.drill.faults import on_phase, outcomes
 
 
 def test_a_host_that_joins_the_network_of_a_copy_fails_its_network_row(ground: Ground) -> None:

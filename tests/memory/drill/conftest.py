@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from backup_standard.drill import boot, teardown
 from backup_standard.drill.claims import Owner
+from backup_standard.drill.steps import access, data, networking, serving
 from tests.drillground import Ground, facts, ground
 
 __all__ = ["facts", "ground"]
@@ -40,3 +42,16 @@ def dead_owner(monkeypatch: pytest.MonkeyPatch) -> None:
     child = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     owner = Owner.this_process()
     monkeypatch.setattr(Owner, "this_process", classmethod(lambda _cls: Owner(owner.host, int(child.stdout), 1)))
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What never comes is waited for a moment only."""
+    monkeypatch.setattr(serving, "SERVICES_TIMEOUT", 0.3)
+    monkeypatch.setattr(data, "DATA_TIMEOUT", 0.3)
+    monkeypatch.setattr(networking, "NETWORK_TIMEOUT", 0.3)
+    monkeypatch.setattr(access, "LOGIN_TIMEOUT", 0.5)
+    monkeypatch.setattr(teardown, "LOCK_PATIENCE", 0.3)
+    monkeypatch.setattr(boot, "SSH_FROM", 0.2)
+    monkeypatch.setattr(boot, "SSH_EVERY", 0.1)
+    monkeypatch.setattr(boot, "AGENT_GRACE", 0.2)

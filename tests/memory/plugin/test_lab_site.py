@@ -8,7 +8,7 @@ import pytest
 
 from backup_standard.collect import deep
 from tests import labsite
-from tests.plugin.conftest import Project
+from tests.memory.plugin.conftest import Project
 
 pytest_plugins = ["pytester"]
 

@@ -11,7 +11,7 @@ import pytest
 
 from backup_standard.evidence.folder import RunFolder
 from tests import labinventory, labsite
-from tests.plugin.conftest import LEAN, Project
+from tests.memory.plugin.conftest import LEAN, Project
 
 pytest_plugins = ["pytester"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backup_standard.evidence import detection
-from tests.plugin.conftest import Project
+from tests.memory.plugin.conftest import Project
 from tests.violations import score
 
 pytest_plugins = ["pytester"]

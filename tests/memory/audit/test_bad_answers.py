@@ -16,7 +16,7 @@ from backup_standard.audit.site import Site
 from backup_standard.inventory.schema import Inventory
 from backup_standard.model import Facts
 from tests import judging, wire
-from tests.audit.grafting import without_reasons
+from tests.memory.audit.grafting import without_reasons
 from tests.wire import Answered
 
 
