@@ -45,7 +45,7 @@ def tear_down(api: Writer, guard: Guard, claims: Claims, claim: Claim, shell: Sh
     if found.volids and shell is not None:
         problems += _free(api, guard, claim, found.volids, shell)
         found = search.of(claim)
-    return replace(found, problem="; ".join(problems)) if found else found
+    return replace(found, problem="; ".join(dict.fromkeys(problems))) if found else found
 
 
 def tear_down_all(
