@@ -17,7 +17,8 @@ def test_guest_has_a_run_planned_every_night(guest: Guest, evidence: Evidence) -
     evidence(backed_up_by=guest.job_names)
     assert guest.jobs, guest.no_job
     plan = guest.plan
-    evidence(schedule=guest.schedules, time_zone=str(guest.zone), nights_looked_at=plan.looked_at)
+    evidence(schedule=guest.schedules, time_zone=str(guest.zone), planned_by=guest.planned_by)
+    evidence(nights_looked_at=plan.looked_at)
     evidence(nights_without_a_run=len(plan.missing), nights_lost_to_summer_time=plan.skipped)
     evidence.advise(guest.summertime_advice, guest.summertime_remedy)
 

@@ -43,4 +43,4 @@ def _dated(job: BackupJob, facts: Facts, now: int) -> BackupJob:
                 raise Unknown(f"when {job} runs next", reason=f"the zone of node {name} is not known: {node.reason}")
         elif node.online:
             runs |= set(planned.starts_between(job, now - BEHIND, now + AHEAD, ZoneInfo(node.timezone or "UTC")))
-    return replace(job, runs=tuple(sorted(run for run in runs if run <= now + AHEAD)))
+    return replace(job, runs=tuple(sorted(run for run in runs if run <= now + AHEAD)), runs_until=now + AHEAD)

@@ -38,7 +38,7 @@ def _event(job: BackupJob) -> calendar.Event | None:
 
 def _asked_of_the_site(job: BackupJob, until: int) -> tuple[int, ...]:
     """The starts that the site itself computed, where they reach far enough."""
-    return job.runs if job.runs and max(job.runs) >= until - 86400 else ()
+    return job.runs if job.runs_until >= until else ()
 
 
 def coming_starts(job: BackupJob, now: int, zone: ZoneInfo) -> list[int]:

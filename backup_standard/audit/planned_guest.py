@@ -167,6 +167,12 @@ class PlannedGuest:
         return {job.id: job.job.schedule for job in self.jobs}
 
     @property
+    def planned_by(self) -> str:
+        """Who says when its jobs run: the site itself, or this suite by the jobs' calendar events."""
+        by_us = f"this suite, by the clock of {self.zone.key}"
+        return " and ".join(sorted({job.job.runs_source or by_us for job in self.jobs}))
+
+    @property
     def summertime_advice(self) -> str:
         """What to know of the nights that summer time takes away; empty when there are none."""
         if not self.plan.skipped:

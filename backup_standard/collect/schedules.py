@@ -15,8 +15,11 @@ from backup_standard.inventory.schema import Inventory
 from backup_standard.model import BackupJob, Gap, Node
 from backup_standard.pve.client import quoted
 
-NIGHTS = 400
-"""How far ahead the runs are asked for: more than a year, so that both changes of the clock are in it."""
+NIGHTS = 402
+"""How far ahead the runs are asked for: more than a year, so that both changes of the clock are in it.
+
+Two days more than the nights that the rules look at, which begin with the next noon.
+"""
 _A_CALL = 100
 """The most runs that one schedule-analyze answers (upstream: PVE/API2/Cluster/Jobs.pm)."""
 _CALLS = 5
@@ -49,10 +52,11 @@ def read_jobs(reader: Reader, listed: Listed) -> Mapping[str, BackupJob] | Gap:
 
 @dataclass(frozen=True)
 class Planned:
-    """The planned runs (epoch) of each schedule, and who computed them; nothing where nobody could."""
+    """The planned runs (epoch) of each schedule up to ``until``, and who computed them; nothing where nobody could."""
 
     runs: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     source: str = ""
+    until: int = 0
 
     def given_to(self, jobs: Mapping[str, BackupJob] | Gap) -> Mapping[str, BackupJob] | Gap:
         """The same jobs with their runs."""
@@ -62,7 +66,7 @@ class Planned:
 
     def _given_to(self, job: BackupJob) -> BackupJob:
         runs = self.runs.get(job.schedule)
-        return replace(job, runs=runs, runs_source=self.source) if runs else job
+        return replace(job, runs=runs, runs_source=self.source, runs_until=self.until) if runs else job
 
 
 def read_runs(reader: Reader, inventory: Inventory, listed: Listed, nodes: Mapping[str, Node | Gap]) -> Planned:
@@ -74,8 +78,9 @@ def read_runs(reader: Reader, inventory: Inventory, listed: Listed, nodes: Mappi
     if isinstance(listed, Gap) or not source:
         return Planned()
     now, schedules = int(time.time() + ahead(nodes)), sorted({job.schedule for _, job in listed} - {""})
-    asked = {text: reader.start(partial(_runs, reader, text, now)) for text in schedules}
-    return Planned({text: runs.result() for text, runs in asked.items()}, source)
+    until = now + NIGHTS * _DAY
+    asked = {text: reader.start(partial(_runs, reader, text, now, until)) for text in schedules}
+    return Planned({text: runs.result() for text, runs in asked.items()}, source, until)
 
 
 def _made(reader: Reader, raw: Mapping[str, Any], job: str, volumes: Mapping[str, Any]) -> BackupJob | Gap:
@@ -107,9 +112,9 @@ def ahead(nodes: Mapping[str, Node | Gap]) -> float:
     return skews[0] if skews else 0.0
 
 
-def _runs(reader: Reader, schedule: str, now: int) -> tuple[int, ...]:
-    """The planned runs (epoch) of the coming nights; none when the site refuses, or when they are too many to ask."""
-    horizon, start, runs = now + NIGHTS * _DAY, now, list[int]()
+def _runs(reader: Reader, schedule: str, now: int, until: int) -> tuple[int, ...]:
+    """The planned runs (epoch) from now until then; none when the site refuses, or when they are too many to ask."""
+    start, runs = now, list[int]()
 
     def ask(start: int) -> list[int]:
         path = "/cluster/jobs/schedule-analyze"
@@ -124,7 +129,7 @@ def _runs(reader: Reader, schedule: str, now: int) -> tuple[int, ...]:
         if isinstance(answer, Gap):
             return ()
         runs += answer
-        if len(answer) < _A_CALL or runs[-1] >= horizon:
-            return tuple(run for run in runs if run <= horizon)
+        if len(answer) < _A_CALL or runs[-1] >= until:
+            return tuple(run for run in runs if run <= until)
         start = runs[-1]
     return ()

@@ -22,7 +22,7 @@ class BackupJob:
     """A scheduled job. ``includes`` maps each VMID it really backs up to that guest's volumes.
 
     ``prune`` holds the job's own keep counts (empty: the job says nothing of retention), ``runs`` the planned
-    times (epoch) asked of the site, ``runs_source`` who computed them.
+    times (epoch) asked of the site, all of them up to ``runs_until``; ``runs_source`` is who computed them.
     """
 
     id: str
@@ -40,6 +40,7 @@ class BackupJob:
     ghosts: tuple[int, ...] = ()
     runs: tuple[int, ...] = ()
     runs_source: str = ""
+    runs_until: int = 0
     raw: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -82,12 +82,17 @@ def test_the_site_s_own_computation_is_preferred() -> None:
     first = int(b.LAST_NIGHT.timestamp())
     runs = tuple(first + 2 * 86400 * number for number in range(1, 205))
     with pytest.raises(AssertionError, match="nights have no run"):
-        judge(scheduled("03:00", runs=runs, runs_source="pve1"))
+        judge(scheduled("03:00", runs=runs, runs_source="the site", runs_until=runs[-1]))
 
 
 def test_starts_that_end_too_early_are_not_taken_for_the_whole_plan() -> None:
     runs = tuple(int(b.LAST_NIGHT.timestamp()) + 86400 * number for number in range(1, 50))
-    assert judge(scheduled("03:00", runs=runs)).observed["nights_without_a_run"] == 0
+    early = judge(scheduled("03:00", runs=runs, runs_until=runs[-1])).observed
+    assert early["nights_without_a_run"] == 0
+
+
+def test_who_computed_the_runs_is_told() -> None:
+    assert judge(scheduled("03:00")).observed["planned_by"] == "this suite, by the clock of Europe/Berlin"
 
 
 def test_new_york_gets_a_dated_companion() -> None:
