@@ -26,7 +26,7 @@ from backup_standard.audit import (
 from backup_standard.audit.hours import Window
 from backup_standard.audit.retained_guest import RECOMMENDED_NIGHTS, RetainedGuest
 from backup_standard.errors import Unknown
-from backup_standard.model import Archive, Gap, GuestKind, StorageStatus
+from backup_standard.model import Archive, Gap, StorageStatus
 from backup_standard.model.facts import known
 from backup_standard.model.readings import DrilledArchive
 from backup_standard.quantities import say_duration
@@ -70,9 +70,7 @@ class Guest(RetainedGuest):
         if key not in self.facts.archives:
             known(self.facts.storages)  # without them it is not known where archives could be
             return ()
-        kind = GuestKind(self.seen.kind)
-        listed = [one for one in known(self.facts.archives[key]) if one.vmid == self.vmid and one.kind == kind]
-        return [one for one in listed if not one.renamed]
+        return [one for one in known(self.facts.archives[key]) if one.is_of(self.vmid, self.seen.kind)]
 
     def _age(self, archive: Archive) -> dt.timedelta:
         return dt.timedelta(seconds=self.now - archive.ctime)

@@ -170,7 +170,7 @@ def chosen_archive(facts: Facts, storage: str, guest: Guest, choices: Choices) -
     """The archive of a guest on the backup storage that an operator chose to restore, as its node sees it."""
     seen = facts.archives.get(f"{guest.node}/{storage}")
     archives: Iterable[Archive] = seen if isinstance(seen, tuple) else ()
-    found = choices.point([archive for archive in archives if archive.vmid == guest.vmid])
+    found = choices.point([archive for archive in archives if archive.is_of(guest.vmid, guest.kind)])
     return _with_size(found, facts.dumps.get(f"{guest.node}/{storage}")) if found else None
 
 

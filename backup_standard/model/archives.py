@@ -11,6 +11,8 @@ STANDARD_NAME = re.compile(
     r"(\.(tgz|(vma|tar)(\.(gz|lzo|zst|bz2))?))"
 )
 """Upstream: PVE/Storage/Plugin.pm, names of archives on file-based storages."""
+_SNAPSHOT = re.compile(r"[^:]+:backup/(vm|ct)/[1-9]\d{2,8}/\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
+"""Upstream: PVE/Storage/PBSPlugin.pm parse_volname, backups of guests on a Proxmox Backup Server."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,11 @@ class Archive:
     @property
     def renamed(self) -> bool:
         """Whether the name is not one that vzdump gives: such a file's ``ctime`` is no backup's, nothing prunes it."""
-        return STANDARD_NAME.fullmatch(self.filename) is None
+        return STANDARD_NAME.fullmatch(self.filename) is None and _SNAPSHOT.fullmatch(self.volid) is None
+
+    def is_of(self, vmid: int, kind: str) -> bool:
+        """Whether it is a backup of that guest: the same VMID may have been another kind of guest before."""
+        return (self.vmid, self.kind) == (vmid, kind) and not self.renamed
 
     @property
     def compression(self) -> str:

@@ -64,7 +64,7 @@ def _files(site: Site, path: str) -> list[FileStat]:
 
 
 def _disks(site: Site, storage: str, kind: str, vmid: int | None) -> Iterator[dict[str, object]]:
-    on_files = site.storage(storage)["type"] == "dir"
+    on_files = volumes.on_files(site, storage)
     for volid, size in sorted(site.hypervisor.volumes().items()):
         owner = volumes.owner(volid)
         guest = site.guests.get(owner) if owner is not None else None

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lab.hypervisor import HypervisorError
+from lab.pve import volumes
 from lab.pve.call import ApiError, die
 from lab.pve.site import Site
 
@@ -84,7 +85,7 @@ def check_enabled(site: Site, storage: str) -> Section:
 def activate(site: Site, storage: str) -> None:
     """Make a storage usable: its mount is checked before any folder is made; 500 says why it is not."""
     section = check_enabled(site, storage)
-    if section["type"] != "dir":
+    if not volumes.on_files(site, storage):
         return
     wanted = mountpoint(section)
     if wanted and posixpath.normpath(wanted) not in site.hypervisor.node.mountpoints():
@@ -107,7 +108,7 @@ def space(site: Site, storage: str) -> Space:
     section = site.storage(storage)
     if section["type"] == "lvm":
         return _volume_group(site, str(section["vgname"]))
-    if section["type"] != "dir":
+    if not volumes.on_files(site, storage):
         return Space()
     try:
         usage = site.hypervisor.node.usage(str(section["path"]))

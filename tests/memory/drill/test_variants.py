@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from backup_standard.collect import collect
 from backup_standard.drill.engine import TEARDOWN
 from backup_standard.errors import ApiError
+from backup_standard.model import Gap
 from tests.drillground import Ground
 from tests.memory.drill.faults import EVERY_STEP, on_phase, outcomes
 
@@ -107,3 +109,15 @@ def test_screens_are_in_the_artefacts(ground: Ground) -> None:
         drill.step("boot")
     assert drill.record.screenshot == "artefacts/screen-210.png"
     assert (Path(drill.tools.folder) / "artefacts" / "screen-210.png").stat().st_size > 100
+
+
+def test_an_archive_on_a_storage_of_another_type_is_drilled_all_the_same(ground: Ground) -> None:
+    """Whether the policy wants that type is STO-01's business."""
+    ground.lab.site.storages["backup-hdd"] |= {"type": "nfs", "server": "nas.example", "export": "/backup"}
+    ground.facts = collect(ground.inventory)
+    assert not isinstance(ground.facts.storages, Gap)
+    assert ground.facts.storages["backup-hdd"].type == "nfs"
+    with ground.drill(210) as drill:
+        found = outcomes(drill)
+    assert found == dict.fromkeys(EVERY_STEP, "ok"), drill.record.steps
+    assert ground.nothing_left, ground.left_behind

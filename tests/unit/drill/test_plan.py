@@ -36,7 +36,8 @@ def vm(vmid: int, **changes: Any) -> Guest:
 
 
 def archive(vmid: int, ctime: int) -> Archive:
-    return Archive(f"b:backup/vzdump-qemu-{vmid}-{ctime}.vma.zst", "backup-hdd", "pve1", vmid, "qemu", ctime)
+    name = f"vzdump-qemu-{vmid}-2026_11_0{ctime}-02_00_01.vma.zst"
+    return Archive(f"backup-hdd:backup/{name}", "backup-hdd", "pve1", vmid, "qemu", ctime)
 
 
 def made() -> Plan:
@@ -59,6 +60,24 @@ def test_the_newest_archive_goes_into_the_declared_vmid_and_a_template_reserves_
     assert (template.temporary_vmid, template.archive.ctime if template.archive else 0) == (101, 5)
     assert (template.clone_vmid, template.template, template.disk_bytes) == (9001, True, 2 << 30)
     assert template.estimate > dt.timedelta(minutes=15)
+
+
+def test_archives_of_another_kind_of_guest_and_renamed_ones_are_not_restored() -> None:
+    former = Archive("b:backup/vzdump-lxc-210-2026_11_09-02_00_01.tar.zst", "backup-hdd", "pve1", 210, "lxc", 9)
+    renamed = Archive("b:backup/vzdump-qemu-210-before-upgrade.vma.zst", "backup-hdd", "pve1", 210, "qemu", 8)
+    seen = facts(vm(210), archives=(archive(210, 1), former, renamed))
+    plan = plan_drills(inventory({210: {"role": "dns", "drill": {"services": "none", "services_reason": "x"}}}), seen)
+    assert plan.of(210).archive == archive(210, 1)
+
+
+def test_a_snapshot_of_a_backup_server_is_an_archive_like_any_other() -> None:
+    seen = facts(vm(210), archives=(
+        Archive("pbs:backup/vm/210/2026-11-22T01:00:03Z", "backup-hdd", "pve1", 210, "qemu", 5),
+        Archive("pbs:backup/vm/210/2026-11-23T01:00:02Z", "backup-hdd", "pve1", 210, "qemu", 9),
+        Archive("pbs:backup/vm/210/by-hand", "backup-hdd", "pve1", 210, "qemu", 11),
+    ))  # fmt: skip
+    plan = plan_drills(inventory({210: {"role": "dns", "drill": {"services": "none", "services_reason": "x"}}}), seen)
+    assert plan.of(210).volid == "pbs:backup/vm/210/2026-11-23T01:00:02Z"
 
 
 def test_an_archive_whose_size_the_api_hides_has_the_size_of_its_file() -> None:
