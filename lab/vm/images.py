@@ -95,13 +95,13 @@ class Builder:
 
     def _guest_key(self, guest: BuiltGuest) -> str:
         spec = guest_spec(guest, Path("guest.tar"), Path("guest.pv"), self._keys)
-        return self._key(spec, (*GUEST_PACKAGES, self._suite.kernel, *guest.packages))
+        return self._key(spec, (*GUEST_PACKAGES, self._suite.kernel, *self._suite.packages(guest.packages)))
 
     def _guest(self, guest: BuiltGuest) -> Path:
         def make(part: Path) -> None:
             archive = self._base()
             if guest.packages:
-                archive = self._archive(f"guest-{guest.role}", guest.packages, archive)
+                archive = self._archive(f"guest-{guest.role}", self._suite.packages(guest.packages), archive)
             self._tree(guest_spec(guest, archive, part, self._keys))
             if guest.role == "docker":
                 first_boot(self._spawner, guest, part, self._folders.logs)

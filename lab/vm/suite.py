@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,11 @@ class Suite:
     def label(self) -> str:
         """The release as file names carry it."""
         return f"{self.distribution}-{self.codename}"
+
+    def packages(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The packages as this release has them: since Debian 13 the command of docker.io is in one that it recommends."""
+        apart = self.distribution == "debian" and self.codename != "bookworm"
+        return (*names, *(["docker-cli"] if apart and "docker.io" in names else []))
 
 
 def parse_os_release(text: str) -> dict[str, str]:

@@ -45,6 +45,19 @@ def test_another_distribution_is_refused_by_name() -> None:
         suite_of({"ID": "fedora", "PRETTY_NAME": "Fedora Linux 44"})
 
 
+@pytest.mark.parametrize(
+    ("suite", "apart"),
+    [
+        (Suite("debian", "bookworm", "k"), []),
+        (Suite("debian", "trixie", "k"), ["docker-cli"]),
+        (Suite("ubuntu", "noble", "k"), []),
+    ],
+)
+def test_dockers_command_is_installed_where_it_is_a_package_of_its_own(suite: Suite, apart: list[str]) -> None:
+    assert suite.packages(("docker.io", "busybox-static")) == ("docker.io", "busybox-static", *apart)
+    assert suite.packages(("dnsmasq",)) == ("dnsmasq",)
+
+
 def test_layers_go_on_from_the_base_archive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.vm.bootstrap.program", lambda name: f"/usr/bin/{name}")
     base = command_line(BOOKWORM, "fakechroot", ["systemd"], Path("/c/base.tar"))
