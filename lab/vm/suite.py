@@ -27,7 +27,7 @@ class Suite:
         return f"{self.distribution}-{self.codename}"
 
     def packages(self, names: Sequence[str]) -> tuple[str, ...]:
-        """The packages as this release has them: since Debian 13 the command of docker.io is in one that it recommends."""
+        """The packages as this release has them: since Debian 13 docker.io only recommends that of its command."""
         apart = self.distribution == "debian" and self.codename != "bookworm"
         return (*names, *(["docker-cli"] if apart and "docker.io" in names else []))
 
