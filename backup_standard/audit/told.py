@@ -6,7 +6,6 @@ or hands its message to the notification system, whose matchers choose targets. 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -48,8 +47,8 @@ def remedy(facts: Facts, job: str) -> str:
 
 
 def _has_mail_only(facts: Facts) -> bool:
-    release = re.match(r"(\d+)\.(\d+)", facts.release)
-    return release is not None and tuple(map(int, release.groups())) < _FIRST_NOTIFICATIONS
+    release = facts.site_release
+    return release is not None and release < _FIRST_NOTIFICATIONS
 
 
 def _by_site(site: Notifications) -> Told:

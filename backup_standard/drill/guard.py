@@ -17,6 +17,7 @@ from urllib.parse import unquote
 from backup_standard.drill import guestconfig, names, node_commands, placeholder
 from backup_standard.drill.claims import Claim, Claims
 from backup_standard.drill.ports import Reader
+from backup_standard.drill.volumes import storage_of
 from backup_standard.errors import OperatorError, Refused
 
 Params = Mapping[str, Any]
@@ -75,7 +76,7 @@ class Guard:
         claims = [self.claim_on(vmid) for vmid in sorted(vmids)]
         volid = node_commands.freed(argv)
         known = [volid for claim in claims for volid in claim.volids]
-        if volid and volid not in known and volid.partition(":")[0] != self.ground.storage:
+        if volid and volid not in known and storage_of(volid) != self.ground.storage:
             raise Refused(f"volume {volid} is not on storage {self.ground.storage}, where copies are restored to")
 
     def claim_on(self, vmid: int) -> Claim:
@@ -236,7 +237,7 @@ def _protection(guard: Guard, where: Mapping[str, str], params: Params) -> None:
     _only(params, frozenset({"protected"}), "a drill")
     volid = unquote(where["volume"])
     claim = next((one for one in guard.standing() if one.protects == volid and one.node == where["node"]), None)
-    if claim is None or volid.partition(":")[0] != where["storage"]:
+    if claim is None or storage_of(volid) != where["storage"]:
         raise Refused(f"archive {volid} is not the one that this run protects")
     guard.claim_on(claim.vmid)
     if str(params.get("protected")) not in {"0", "1"}:

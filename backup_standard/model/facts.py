@@ -69,9 +69,12 @@ class Facts:
     def release_on(self, node: str) -> tuple[int, int] | None:
         """Major and minor release of a node, of the site where it did not tell its own; None where neither did."""
         seen = self.nodes.get(node)
-        text = seen.version if isinstance(seen, Node) and seen.version else self.release
-        found = re.match(r"(\d+)\.(\d+)", text)
-        return (int(found[1]), int(found[2])) if found else None
+        return _numbers(seen.version if isinstance(seen, Node) and seen.version else self.release)
+
+    @property
+    def site_release(self) -> tuple[int, int] | None:
+        """Major and minor release of the node that answered for the site; None where it did not tell."""
+        return _numbers(self.release)
 
     def day_in(self, timezone: str) -> dt.date:
         """The day on which the site was read, by the calendar of that zone: so a replay judges as the run did."""
@@ -80,3 +83,8 @@ class Facts:
     def storage_of(self, archive: Archive) -> Storage | None:
         """The storage that an archive lies on; None where it was not read."""
         return None if isinstance(self.storages, Gap) else self.storages.get(archive.storage)
+
+
+def _numbers(release: str) -> tuple[int, int] | None:
+    found = re.match(r"(\d+)\.(\d+)", release)
+    return (int(found[1]), int(found[2])) if found else None
