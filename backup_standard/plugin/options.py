@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -69,10 +70,10 @@ def is_part(config: pytest.Config) -> bool:
     return bool(narrowed) or any("::" in one or one.endswith(".py") for one in config.args)
 
 
-def choose_by_default(config: pytest.Config, folder: str = AUDIT_FOLDER) -> None:
-    """Make ``pytest --inventory FILE`` mean the audit's rules, or those in another folder."""
+def choose_by_default(config: pytest.Config, folders: Iterable[str]) -> None:
+    """Make ``pytest --inventory FILE`` mean the rules of these folders."""
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
-        config.args = [str(config.rootpath / folder)]
+        config.args = [str(config.rootpath / folder) for folder in folders]
         config.args_source = pytest.Config.ArgsSource.ARGS
 
 

@@ -103,10 +103,18 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[RUN_KEY] = _begin(config, path, inventory, earlier)
 
 
+def _folders_of(earlier: RunFolder | None, *, drilled: bool) -> list[str]:
+    """Whose rules are judged where the command line names none: those of the run that is replayed, else the audit's."""
+    items = [row.item for row in earlier.plan()] if earlier else []
+    both = (options.AUDIT_FOLDER, options.DRILL_FOLDER)
+    planned = [folder for folder in both if any(item.startswith(f"{folder}/") for item in items)]
+    return planned or [options.DRILL_FOLDER if drilled else options.AUDIT_FOLDER]
+
+
 def _begin(config: pytest.Config, path: Path, inventory: Inventory, earlier: RunFolder | None) -> Run:
     """Make the run's folder and settle pytest's own options for it."""
     drilled = earlier is not None and recorded.kind_of(earlier) == "drill"
-    options.choose_by_default(config, options.DRILL_FOLDER if drilled else options.AUDIT_FOLDER)
+    options.choose_by_default(config, _folders_of(earlier, drilled=drilled))
     started, drill, part = dt.datetime.now(dt.UTC), options.is_drill(config), options.is_part(config)
     if earlier and drill and not drilled:
         raise pytest.UsageError(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from backup_standard.evidence.folder import RunFolder
 from tests.drillground import Ground
 
 pytest_plugins = ["pytester"]
@@ -67,6 +68,11 @@ def test_a_drill_proves_its_archive_now_later_and_again(ground: Ground, project:
     )
     assert replayed.ret == 0, replayed.outlines
     assert proofs(last(ground)) == proofs(drilled)
+
+    unnamed = project.runpytest_inprocess(f"--replay={drilled}", f"--run-dir={ground.reports.parent}", *NO_CACHE)
+    assert unnamed.ret == 0, unnamed.outlines
+    assert proofs(last(ground)) == proofs(drilled), "what was judged is judged again, whether or not it is named"
+    assert len(RunFolder(last(ground)).verdicts()) == len(RunFolder(drilled).verdicts())
 
 
 def test_a_part_of_the_drills_proves_its_archive_in_that_run_alone(ground: Ground, project: pytest.Pytester) -> None:
